@@ -1,0 +1,55 @@
+"""What went wrong, said as what must happen next.
+
+Every error that a stage may raise is one of four kinds: a person must mend it (`Invalid`), try again later
+(`RetryLater`), the other side said no (`Refused`), or this seller cannot work at all (`SellerStopped`).
+A code is stable and short: ours in kebab-case (`unknown-sku`), an authority's verbatim (`225`).
+A message is one line: what, which, how to mend; never a buyer's name, CPF, address, nor a token.
+"""
+
+from datetime import timedelta
+
+
+class NfeError(Exception):
+    """The base of every error we raise on purpose: a stable code and one line for a person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class Misconfigured(NfeError):
+    """The installation cannot start: a setting is missing or wrong."""
+
+
+class Invalid(NfeError):
+    """Invalid here: trying again changes nothing until a person mends the data."""
+
+
+class Refused(NfeError):
+    """The other side refused; the code and the reason are its own, verbatim."""
+
+
+class SellerStopped(NfeError):
+    """Nothing of this seller can be done until a person mends it (certificate, credentials, registration)."""
+
+
+class RetryLater(NfeError):
+    """The other side cannot now; `after` is when to ask again, or None for the engine's backoff.
+
+    `counts` is False where nobody failed (a permit that is not free yet): the try is given back.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, after: timedelta | None = None, counts: bool = True
+    ) -> None:
+        super().__init__(code, message)
+        self.after = after
+        self.counts = counts
+
+
+class LostAnswer(RetryLater):
+    """The request may have been processed, but no usable answer came: ask before sending again."""

@@ -1,0 +1,1 @@
+"""A local Amazon and a local SEFAZ: stateful, faulty on demand, homologation only."""

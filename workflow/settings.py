@@ -1,0 +1,130 @@
+"""The environment, read once, frozen.
+
+Every setting is an environment variable with the prefix `NFE_`, or a file of that name (lower case) in the
+folder that `NFE_SECRETS_DIR` names (default `/run/secrets`, where Docker puts them).
+Without any of them the engine runs embedded: SQLite and a private Valkey in `NFE_DATA_DIR`.
+"""
+
+import os
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workflow.errors import Misconfigured
+
+
+class Settings(BaseSettings):
+    """All that can be configured, with the defaults of the embedded installation."""
+
+    model_config = SettingsConfigDict(env_prefix="NFE_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(
+        default=Path("~/.nfe-workflow"), description="Folder of the embedded database, broker and key."
+    )
+    database_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in the data folder.")
+    redis_url: str = Field(
+        default="", description="redis:// or rediss:// URL; empty: the embedded Valkey on a socket."
+    )
+    encryption_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Fernet keys, newest first, comma between; empty: a key file in the data folder.",
+    )
+
+    lwa_client_id: str = Field(default="", description="Login with Amazon: the application's client id.")
+    lwa_client_secret: SecretStr = Field(default=SecretStr(""), description="… and its secret.")
+    lwa_url: str = Field(default="https://api.amazon.com/auth/o2/token", description="LWA token address.")
+    amazon_url: str = Field(
+        default="https://sellingpartnerapi-na.amazon.com", description="Selling Partner API, North America."
+    )
+    marketplace_id: str = Field(default="A2Q3Y263D00KWC", description="Brazil.")
+    amazon_timeout: float = Field(default=20.0, gt=0, description="Seconds to read an answer of Amazon.")
+    amazon_md5_hex: bool = Field(
+        default=False, description="Send ContentMD5Value as hex (unconfirmed in production; the guide says base64)."
+    )
+    amazon_rate: float = Field(default=1.133, gt=0, description="Permits per second, seller and operation.")
+    amazon_burst: int = Field(default=25, gt=0, description="Size of that bucket.")
+
+    sefaz_url: str = Field(default="", description="One base URL instead of the official table (sandbox).")
+    sefaz_ca_file: Path | None = Field(default=None, description="PEM roots to trust besides the official.")
+    sefaz_timeout: float = Field(default=60.0, gt=0, description="Seconds to read an answer of SEFAZ.")
+
+    templates_dir: Path | None = Field(
+        default=None, description="Folder whose fragments replace the packaged ones; one subfolder per seller id."
+    )
+
+    max_tries: int = Field(default=12, ge=1, description="Tries of one stage before a person is asked.")
+    backoff_base: timedelta = Field(default=timedelta(seconds=2), description="First wait after a failure.")
+    backoff_cap: timedelta = Field(default=timedelta(minutes=15), description="Longest wait after a failure.")
+    lease: timedelta = Field(
+        # Longer than the longest stage: SEFAZ's answer, a query before it, and the connection's set-up.
+        default=timedelta(seconds=180),
+        description="How long a claimed shipment belongs to its worker.",
+    )
+    ring_again: timedelta = Field(
+        default=timedelta(seconds=60), description="When the sweeper rings again for a row nobody claimed."
+    )
+    sweep_every: float = Field(default=1.0, gt=0, description="Seconds between two sweeps.")
+    sweep_limit: int = Field(default=500, gt=0, description="Rows a sweep rings for at the most.")
+    poll_first: timedelta = Field(
+        default=timedelta(seconds=30), description="From submission to the first question for the verdict."
+    )
+    poll_cap: timedelta = Field(default=timedelta(minutes=15), description="Longest gap between two questions.")
+    cancel_deadline: timedelta = Field(
+        default=timedelta(hours=24), description="How long SEFAZ takes event 110111 after the authorisation."
+    )
+
+    concurrency: int = Field(default=2, ge=1, description="Worker processes that `nfe up` starts.")
+    flower_address: str = Field(default="127.0.0.1", description="Where Flower listens.")
+    flower_port: int = Field(default=5555, ge=0, le=65535, description="0: a free one.")
+    flower_basic_auth: SecretStr = Field(default=SecretStr(""), description="user:password[,user:password].")
+    flower_url_prefix: str = Field(default="", description="Path under which a proxy publishes Flower.")
+    log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the broker is ours: then everything listens on loopback only."""
+        return not self.redis_url
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The SQLAlchemy URL in force, with psycopg 3 as PostgreSQL's driver."""
+        if not self.database_url:
+            return f"sqlite:///{self.data_dir / 'nfe.sqlite3'}"
+        for prefix in ("postgres://", "postgresql://"):
+            if self.database_url.startswith(prefix):
+                return "postgresql+psycopg://" + self.database_url.removeprefix(prefix)
+        return self.database_url
+
+    @property
+    def resolved_redis_url(self) -> str:
+        """The broker's URL in force: the embedded one listens on a socket in the data folder."""
+        return self.redis_url or f"redis+socket://{self.data_dir / 'valkey.sock'}"
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the environment; raise Misconfigured with one line that names the variable and the mistake."""
+    secrets = os.environ.get("NFE_SECRETS_DIR", "/run/secrets")
+    if Path(secrets).is_dir():
+        overrides = {"_secrets_dir": secrets, **overrides}
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "NFE_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise Misconfigured("bad-setting", f"{name}: {first['msg']}; mend the environment variable") from error
+
+
+@lru_cache(maxsize=1)
+def current() -> Settings:
+    """The settings of this process, read at the first question."""
+    return load()
