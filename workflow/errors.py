@@ -43,9 +43,7 @@ class RetryLater(NfeError):
     `counts` is False where nobody failed (a permit that is not free yet): the try is given back.
     """
 
-    def __init__(
-        self, code: str, message: str, *, after: timedelta | None = None, counts: bool = True
-    ) -> None:
+    def __init__(self, code: str, message: str, *, after: timedelta | None = None, counts: bool = True) -> None:
         super().__init__(code, message)
         self.after = after
         self.counts = counts

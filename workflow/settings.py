@@ -26,9 +26,7 @@ class Settings(BaseSettings):
         default=Path("~/.nfe-workflow"), description="Folder of the embedded database, broker and key."
     )
     database_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in the data folder.")
-    redis_url: str = Field(
-        default="", description="redis:// or rediss:// URL; empty: the embedded Valkey on a socket."
-    )
+    redis_url: str = Field(default="", description="redis:// or rediss:// URL; empty: the embedded Valkey on a socket.")
     encryption_key: SecretStr = Field(
         default=SecretStr(""),
         description="Fernet keys, newest first, comma between; empty: a key file in the data folder.",
@@ -43,7 +41,8 @@ class Settings(BaseSettings):
     marketplace_id: str = Field(default="A2Q3Y263D00KWC", description="Brazil.")
     amazon_timeout: float = Field(default=20.0, gt=0, description="Seconds to read an answer of Amazon.")
     amazon_md5_hex: bool = Field(
-        default=False, description="Send ContentMD5Value as hex (unconfirmed in production; the guide says base64)."
+        default=False,
+        description="Send ContentMD5Value as hex (unconfirmed in production; the guide says base64).",
     )
     amazon_rate: float = Field(default=1.133, gt=0, description="Permits per second, seller and operation.")
     amazon_burst: int = Field(default=25, gt=0, description="Size of that bucket.")
@@ -53,7 +52,8 @@ class Settings(BaseSettings):
     sefaz_timeout: float = Field(default=60.0, gt=0, description="Seconds to read an answer of SEFAZ.")
 
     templates_dir: Path | None = Field(
-        default=None, description="Folder whose fragments replace the packaged ones; one subfolder per seller id."
+        default=None,
+        description="Folder whose fragments replace the packaged ones; one subfolder per seller id.",
     )
 
     max_tries: int = Field(default=12, ge=1, description="Tries of one stage before a person is asked.")

@@ -1,0 +1,85 @@
+"""Who sells and what: sellers with their sealed secrets, and the tax data of their products."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from workflow.models import Product, Seller
+from workflow.store import SHIPMENT, Store, table
+
+SELLER, PRODUCT = table(Seller), table(Product)
+
+
+class Catalog:
+    """Questions about sellers and products, beside the store's about shipments."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put_seller(self, values: dict[str, Any], *, secrets: bytes) -> None:
+        """Add a seller, or replace what is known of it; a stop of the seller ends with it."""
+        now = self._store.now()
+        new = values | {
+            "sealed_secrets": self._store.vault.seal(secrets), "created_at": now, "updated_at": now,
+            "stop_code": None, "stop_reason": None, "version": 1,
+        }  # fmt: skip
+        changed = {name: value for name, value in new.items() if name not in ("id", "created_at")}
+        changed["version"] = SELLER.c.version + 1
+        with self._store.writing() as connection:
+            connection.execute(
+                self._store.insert(SELLER).values(new).on_conflict_do_update(index_elements=["id"], set_=changed)
+            )
+
+    def seller(self, id: str) -> Row[Any] | None:
+        """A seller's row; its secrets stay sealed."""
+        with self._store.reading() as connection:
+            return connection.execute(select(*SELLER.c).where(SELLER.c.id == id)).one_or_none()
+
+    def sellers(self) -> Sequence[Row[Any]]:
+        """All sellers by id."""
+        with self._store.reading() as connection:
+            return connection.execute(select(*SELLER.c).order_by(SELLER.c.id)).all()
+
+    def stop_seller(self, id: str, code: str, reason: str) -> None:
+        """Record that nothing of this seller can be done until a person mends it."""
+        with self._store.writing() as connection:
+            connection.execute(update(SELLER).where(SELLER.c.id == id).values(stop_code=code, stop_reason=reason))
+
+    def resume_seller(self, id: str, *, actor: str) -> int:
+        """Lift the seller's stop and make due what it held up; returns how many shipments."""
+        with self._store.writing() as connection:
+            held = (
+                connection.execute(
+                    select(SHIPMENT.c.id).where(SHIPMENT.c.seller_id == id, SHIPMENT.c.stop_code == "seller-stopped")
+                )
+                .scalars()
+                .all()
+            )
+            connection.execute(update(SELLER).where(SELLER.c.id == id).values(stop_code=None, stop_reason=None))
+        return sum(self._store.retry(shipment, actor=actor) is not None for shipment in held)
+
+    def put_products(self, seller_id: str, products: Iterable[tuple[str, dict[str, Any]]]) -> int:
+        """Add or replace products, all or none; returns how many."""
+        now = self._store.now()
+        rows = [{"seller_id": seller_id, "sku": sku, "data": data, "updated_at": now} for sku, data in products]
+        if not rows:
+            return 0
+        statement = self._store.insert(PRODUCT)
+        statement = statement.on_conflict_do_update(
+            index_elements=["seller_id", "sku"],
+            set_={"data": statement.excluded.data, "updated_at": statement.excluded.updated_at},
+        )
+        with self._store.writing() as connection:
+            connection.execute(statement, rows)
+        return len(rows)
+
+    def products(self, seller_id: str, skus: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What is known of these SKUs; the unknown are missing from the answer."""
+        with self._store.reading() as connection:
+            rows = connection.execute(
+                select(PRODUCT.c.sku, PRODUCT.c.data).where(
+                    PRODUCT.c.seller_id == seller_id, PRODUCT.c.sku.in_(list(skus))
+                )
+            )
+            return {row.sku: row.data for row in rows}

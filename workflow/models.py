@@ -1,0 +1,182 @@
+"""The tables.
+
+The shipment's row is the hot one and small; its history and its documents are kept apart and only grow.
+What is called `sealed` is encrypted by `workflow.crypto` before it comes here.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Column, ForeignKeyConstraint, Index, MetaData, text
+from sqlmodel import Field, SQLModel
+
+from workflow.states import State
+
+#: Constraint names that alembic can find again on both databases.
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata: MetaData = SQLModel.metadata
+metadata.naming_convention = NAMES
+
+
+class DocumentKind(StrEnum):
+    """What a stage took and left."""
+
+    NOTIFICATION = "notification"  # JSON, as it came
+    DETAILS = "details"  # JSON, Amazon's getShipmentDetails
+    NFE = "nfe"  # signed XML, before the first send
+    NFEPROC = "nfeproc"  # the same bytes with SEFAZ's protocol
+    REJECTION = "rejection"  # XML or text, SEFAZ's answer
+    VERDICT = "verdict"  # JSON, Amazon's getInvoiceStatus
+    CANCELLATION = "cancellation"  # XML, procEventoNFe
+
+
+class NumberStatus(StrEnum):
+    """What became of an NF-e number."""
+
+    RESERVED = "reserved"  # bound to a shipment, not decided by SEFAZ
+    USED = "used"  # an authorised NF-e has it
+    UNUSED = "unused"  # its shipment was cancelled before SEFAZ knew it: to be voided
+    VOIDED = "voided"
+
+
+class Seller(SQLModel, table=True):
+    """A seller: the NF-e's issuer and Amazon's selling partner."""
+
+    id: str = Field(primary_key=True, description="Amazon's SellerId")
+    name: str
+    cnpj: str
+    issuer: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    sealed_secrets: bytes
+    certificate_until: datetime | None = None
+    stop_code: str | None = None
+    stop_reason: str | None = None
+    version: int = 1
+    created_at: datetime
+    updated_at: datetime
+
+
+class Product(SQLModel, table=True):
+    """What the tax document must know of a SKU."""
+
+    seller_id: str = Field(primary_key=True, foreign_key="seller.id")
+    sku: str = Field(primary_key=True)
+    data: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    updated_at: datetime
+
+
+class Shipment(SQLModel, table=True):
+    """The truth about one shipment, one NF-e. Its id is `SellerId/AmazonShipmentId`."""
+
+    __table_args__ = (
+        # The sweeper's only question: small, since most rows are settled and have no `ring_at`.
+        Index(
+            "ix_shipment_ring_at",
+            "ring_at",
+            postgresql_where=text("ring_at IS NOT NULL"),
+            sqlite_where=text("ring_at IS NOT NULL"),
+        ),
+        Index("ix_shipment_state_created_at", "state", "created_at"),
+        Index("ix_shipment_created_at", "created_at"),
+        Index(
+            "ix_shipment_stop_code",
+            "stop_code",
+            postgresql_where=text("stop_code IS NOT NULL"),
+            sqlite_where=text("stop_code IS NOT NULL"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    seller_id: str = Field(foreign_key="seller.id")
+    amazon_shipment_id: str = Field(index=True)
+    amazon_order_id: str | None = Field(default=None, index=True)
+    state: str = State.RECEIVED
+    #: A cancellation was asked for: nothing but `cancel` may run.
+    cancelling: bool = False
+    #: Tries of the current stage, counted at claim.
+    tries: int = 0
+    #: When the next stage may run; None: settled, or a person decides.
+    due_at: datetime | None = None
+    #: When the sweeper rings for it next; later than `due_at` while a message or a worker is on its way.
+    ring_at: datetime | None = None
+    lease: str | None = None
+    lease_until: datetime | None = None
+    #: The current stage's irreversible request may have left: ask before sending again.
+    sent_at: datetime | None = None
+    #: Why a person must decide; None when none must.
+    stop_code: str | None = None
+    #: Rises with each reissue: one NF-e number per shipment and turn.
+    turn: int = 1
+    #: Length of the history.
+    seq: int = 0
+    access_key: str | None = Field(default=None, index=True, description="chNFe of the newest document")
+    created_at: datetime
+    updated_at: datetime
+
+
+class History(SQLModel, table=True):
+    """One line per thing that happened to a shipment; never changed, never removed."""
+
+    shipment_id: str = Field(primary_key=True, foreign_key="shipment.id")
+    seq: int = Field(primary_key=True)
+    at: datetime
+    stage: str
+    from_state: str | None = None
+    state: str
+    outcome: str
+    code: str | None = None
+    reason: str | None = None
+    tries: int = 0
+    due_at: datetime | None = None
+    actor: str = "engine"
+
+
+class Document(SQLModel, table=True):
+    """What a stage left, sealed. A later one of the same kind has a higher version; none is overwritten."""
+
+    shipment_id: str = Field(primary_key=True, foreign_key="shipment.id")
+    kind: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    sealed: bytes
+    sha256: str
+    created_at: datetime
+
+
+class NumberSeries(SQLModel, table=True):
+    """The next NF-e number of an issuer's series in an environment (1 production, 2 homologation)."""
+
+    __tablename__ = "number_series"
+
+    cnpj: str = Field(primary_key=True)
+    environment: int = Field(primary_key=True)
+    series: int = Field(primary_key=True)
+    next_number: int
+
+
+class Number(SQLModel, table=True):
+    """One NF-e number, and the shipment it belongs to for ever."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["cnpj", "environment", "series"],
+            ["number_series.cnpj", "number_series.environment", "number_series.series"],
+        ),
+        Index("uq_number_shipment_id_turn", "shipment_id", "turn", unique=True),
+    )
+
+    cnpj: str = Field(primary_key=True)
+    environment: int = Field(primary_key=True)
+    series: int = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    shipment_id: str = Field(foreign_key="shipment.id")
+    turn: int = 1
+    random_code: str = Field(description="cNF, drawn once")
+    status: str = NumberStatus.RESERVED
+    access_key: str | None = None
+    reserved_at: datetime
+    decided_at: datetime | None = None

@@ -1,0 +1,88 @@
+"""NF-e numbers: one per shipment and turn, for ever.
+
+A number is bound to its shipment before the document is made, so a crash burns none: the next try finds its own.
+Only SEFAZ's decision makes it USED; a shipment cancelled before that leaves it UNUSED, to be voided.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from workflow.models import Number, NumberSeries, NumberStatus
+
+NUMBER: Any = Number.__table__  # type: ignore[attr-defined]  # SQLModel does not type the attribute
+SERIES: Any = NumberSeries.__table__  # type: ignore[attr-defined]
+
+
+class Reserved(NamedTuple):
+    """nNF, and the cNF drawn with it."""
+
+    nNF: int
+    cNF: str
+
+
+class Range(NamedTuple):
+    """Whose numbers: the issuer's CNPJ, tpAmb, the series, and where it starts."""
+
+    cnpj: str
+    environment: int
+    series: int
+    first: int = 1
+
+
+def reserve(
+    connection: Connection, shipment_id: str, turn: int, where: Range, draw_cNF: Callable[[int], str], now: datetime
+) -> Reserved:
+    """The shipment's number: the one it has, or the series' next, bound to it in the caller's transaction."""
+    mine = _of(connection, shipment_id, turn)
+    if mine is not None:
+        return mine
+    nNF = _take(connection, where)
+    cNF = draw_cNF(nNF)
+    connection.execute(
+        insert(NUMBER).values(
+            cnpj=where.cnpj, environment=where.environment, series=where.series, number=nNF,
+            shipment_id=shipment_id, turn=turn, random_code=cNF, status=NumberStatus.RESERVED, reserved_at=now,
+        )
+    )  # fmt: skip
+    return Reserved(nNF, cNF)
+
+
+def decide(
+    connection: Connection,
+    shipment_id: str,
+    turn: int,
+    status: NumberStatus,
+    *,
+    now: datetime,
+    access_key: str | None = None,
+) -> None:
+    """Record a number's fate, in the transaction that settles its shipment. No number, nothing to record."""
+    values: dict[str, Any] = {"status": status, "decided_at": now}
+    if access_key is not None:
+        values["access_key"] = access_key
+    connection.execute(update(NUMBER).where(NUMBER.c.shipment_id == shipment_id, NUMBER.c.turn == turn).values(values))
+
+
+def _of(connection: Connection, shipment_id: str, turn: int) -> Reserved | None:
+    row = connection.execute(
+        select(NUMBER.c.number, NUMBER.c.random_code).where(NUMBER.c.shipment_id == shipment_id, NUMBER.c.turn == turn)
+    ).one_or_none()
+    return None if row is None else Reserved(row.number, row.random_code)
+
+
+def _take(connection: Connection, where: Range) -> int:
+    """The next number of the series; its row makes other takers wait."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = (
+        dialect.insert(SERIES)
+        .values(cnpj=where.cnpj, environment=where.environment, series=where.series, next_number=where.first + 1)
+        .on_conflict_do_update(
+            index_elements=["cnpj", "environment", "series"], set_={"next_number": SERIES.c.next_number + 1}
+        )
+        .returning(SERIES.c.next_number)
+    )
+    return int(connection.execute(statement).scalar_one()) - 1

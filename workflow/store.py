@@ -1,0 +1,534 @@
+"""Every question to the database, by name.
+
+Each method is one transaction. A shipment is claimed and settled by guarded UPDATEs whose row count is the answer:
+reading first and writing then would let two workers through. Moments come from the database's clock, so that a
+worker with a wrong clock harms nobody.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    case,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
+
+from workflow.crypto import Vault
+from workflow.errors import Misconfigured
+from workflow.models import Document, DocumentKind, History, Shipment
+from workflow.states import RETRY, WAY, Stage, State
+
+#: How long a writer waits for another one on SQLite, in seconds.
+SQLITE_BUSY_TIMEOUT = 30
+#: How often the offset of the database's clock is measured again, in seconds.
+CLOCK_CHECK = 60.0
+
+
+def table(model: type[SQLModel]) -> Any:
+    """The model's table; SQLModel does not type the attribute."""
+    return model.__table__  # type: ignore[attr-defined]
+
+
+SHIPMENT, HISTORY, DOCUMENT = table(Shipment), table(History), table(Document)
+
+
+class Claim(NamedTuple):
+    """A shipment that is ours until `until`, or until we settle it."""
+
+    id: str
+    seller_id: str
+    amazon_shipment_id: str
+    state: State
+    tries: int
+    turn: int
+    sent_at: datetime | None
+    access_key: str | None
+    lease: str
+    until: datetime
+    at: datetime
+
+
+class Left(NamedTuple):
+    """A document that a stage leaves."""
+
+    kind: DocumentKind
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What a stage came to: the state's new truth, its history line and its documents, for one transaction."""
+
+    state: State
+    outcome: str
+    #: From now to the next try; None: nothing is due.
+    due: timedelta | None
+    tries: int = 0
+    code: str | None = None
+    reason: str | None = None
+    stop_code: str | None = None
+    documents: tuple[Left, ...] = ()
+    access_key: str | None = None
+    #: False: a wait in which nothing happened needs no line.
+    told: bool = True
+    #: What else belongs to the same transaction (an NF-e number's fate).
+    also: Callable[[Connection, datetime], None] | None = None
+
+
+class Due(NamedTuple):
+    """A row whose doorbell the sweeper rings."""
+
+    id: str
+    state: State
+    cancelling: bool
+
+
+class Notice(NamedTuple):
+    """What a notification says, without its envelope."""
+
+    seller_id: str
+    amazon_shipment_id: str
+    amazon_order_id: str | None
+    content: bytes
+
+
+def shipment_id(seller_id: str, amazon_shipment_id: str) -> str:
+    """The id of a shipment's row and of its messages.
+
+    >>> shipment_id("A1SELLER", "FBA15DJ8K1")
+    'A1SELLER/FBA15DJ8K1'
+    """
+    return f"{seller_id}/{amazon_shipment_id}"
+
+
+def connect(url: str) -> Engine:
+    """An engine for SQLite (WAL, durable commits, writers in line) or PostgreSQL."""
+    if url.startswith("sqlite"):
+        return _sqlite(url)
+    try:
+        return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_recycle=1800)
+    except ModuleNotFoundError as error:
+        raise Misconfigured(
+            "no-database-driver", f"the driver {error.name} is missing; pip install 'nfe-workflow[postgresql]'"
+        ) from error
+    except ValueError as error:
+        raise Misconfigured("bad-database-url", "NFE_DATABASE_URL is no SQLAlchemy URL; mend it") from error
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        # SQLAlchemy begins transactions itself, below: the driver's lazy BEGIN would let reads race.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+class Store:
+    """The database of one installation, through one engine and one vault."""
+
+    def __init__(self, engine: Engine, vault: Vault, *, clock: Callable[[], datetime] | None = None) -> None:
+        self.engine = engine
+        self.vault = vault
+        self._fixed_clock = clock
+        self._offset = timedelta()
+        self._offset_at = -CLOCK_CHECK
+
+    # -- time and transactions ------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The database's time, aware UTC; its distance from ours is measured once a minute."""
+        if self._fixed_clock is not None:
+            return self._fixed_clock()
+        if self.engine.dialect.name == "postgresql" and time.monotonic() - self._offset_at > CLOCK_CHECK:
+            with self.engine.connect() as connection:
+                theirs: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+            self._offset, self._offset_at = theirs - datetime.now(UTC), time.monotonic()
+        return datetime.now(UTC) + self._offset
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that may write."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that only reads: on SQLite it waits for no writer."""
+        with self.engine.connect().execution_options(reading=True) as connection, connection.begin():
+            yield connection
+
+    # -- receive --------------------------------------------------------------------------------------------
+
+    def receive(self, notice: Notice, *, ring_after: timedelta) -> bool:
+        """Make the shipment's row, due now; False when it exists (a notification is only a hint)."""
+        return self._create(notice, state=State.RECEIVED, outcome="done", ring_after=ring_after)
+
+    def bury(self, notice: Notice) -> bool:
+        """Leave a tombstone for a cancellation that came before its shipment; False when the row exists."""
+        return self._create(notice, state=State.CANCELLED, outcome="done", reason="cancelled before it was announced")
+
+    def _create(
+        self,
+        notice: Notice,
+        *,
+        state: State,
+        outcome: str,
+        reason: str | None = None,
+        ring_after: timedelta | None = None,
+    ) -> bool:
+        now = self.now()
+        id = shipment_id(notice.seller_id, notice.amazon_shipment_id)
+        row = {
+            "id": id,
+            "seller_id": notice.seller_id,
+            "amazon_shipment_id": notice.amazon_shipment_id,
+            "amazon_order_id": notice.amazon_order_id,
+            "state": state,
+            "due_at": None if ring_after is None else now,
+            "ring_at": None if ring_after is None else now + ring_after,
+            "seq": 1,
+            "created_at": now,
+            "updated_at": now,
+        } | {"cancelling": False, "tries": 0, "turn": 1}
+        with self.writing() as connection:
+            made = connection.execute(self.insert(SHIPMENT).values(row).on_conflict_do_nothing())
+            if made.rowcount != 1:
+                return False
+            self._tell(connection, row["id"], 1, at=now, stage="receive", state=state, outcome=outcome, reason=reason)
+            self._leave(connection, id, (Left(DocumentKind.NOTIFICATION, notice.content),), now)
+        return True
+
+    def note(self, id: str, *, stage: str, outcome: str, reason: str, actor: str = "engine") -> None:
+        """Add a history line without moving anything."""
+        with self.writing() as connection:
+            row = connection.execute(
+                update(SHIPMENT).where(SHIPMENT.c.id == id).values(seq=SHIPMENT.c.seq + 1).returning(*SHIPMENT.c)
+            ).one()
+            self._tell(
+                connection, id, row.seq, at=self.now(), stage=stage, state=row.state, outcome=outcome,
+                reason=reason, actor=actor,
+            )  # fmt: skip
+
+    # -- claim, settle --------------------------------------------------------------------------------------
+
+    def claim(self, id: str, stage: Stage, *, lease: timedelta) -> Claim | None:
+        """Take the shipment for one stage; None when it has moved on, is not due, or is somebody's already."""
+        now, token = self.now(), uuid4().hex
+        row = SHIPMENT.c
+        statement = (
+            update(SHIPMENT)
+            .where(
+                row.id == id,
+                row.state.in_(WAY[stage].sources),
+                row.cancelling == (stage is Stage.CANCEL),
+                row.due_at <= now,
+                (row.lease_until.is_(None)) | (row.lease_until <= now),
+            )
+            .values(lease=token, lease_until=now + lease, ring_at=now + lease, tries=row.tries + 1)
+            .returning(
+                row.seller_id, row.amazon_shipment_id, row.state, row.tries, row.turn, row.sent_at, row.access_key
+            )
+        )
+        with self.writing() as connection:
+            got = connection.execute(statement).one_or_none()
+        if got is None:
+            return None
+        return Claim(
+            id, got.seller_id, got.amazon_shipment_id, State(got.state), got.tries, got.turn, got.sent_at,
+            got.access_key, token, now + lease, now,
+        )  # fmt: skip
+
+    def mark_sent(self, claim: Claim) -> bool:
+        """Record, before it goes, that an irreversible request may have left; False: not ours any more, send nothing."""
+        now = self.now()
+        with self.writing() as connection:
+            done = connection.execute(
+                update(SHIPMENT)
+                .where(SHIPMENT.c.id == claim.id, SHIPMENT.c.lease == claim.lease, SHIPMENT.c.lease_until > now)
+                .values(sent_at=now)
+            )
+        return done.rowcount == 1
+
+    def mark_unsent(self, claim: Claim) -> None:
+        """Take the mark back: the request is known not to have left, or not to have been processed."""
+        with self.writing() as connection:
+            connection.execute(
+                update(SHIPMENT).where(SHIPMENT.c.id == claim.id, SHIPMENT.c.lease == claim.lease).values(sent_at=None)
+            )
+
+    def settle(
+        self, claim: Claim, stage: Stage, result: Settlement, *, ring_after: timedelta
+    ) -> datetime | bool | None:
+        """State, history line and documents in one transaction, only if the lease is still ours.
+
+        Returns False when it was not (nothing is written), else when the next stage is due (None: never).
+        `ring_after` is how long the sweeper keeps quiet when the next stage is due at once.
+        """
+        now = self.now()
+        row = SHIPMENT.c
+        due = None if result.due is None else now + result.due
+        ring = due if result.due else (None if due is None else now + ring_after)
+        values: dict[str, Any] = {
+            "state": result.state, "tries": result.tries, "lease": None, "lease_until": None,
+            "stop_code": result.stop_code, "updated_at": now, "due_at": due, "ring_at": ring,
+        }  # fmt: skip
+        if result.told:
+            values["seq"] = row.seq + 1
+        if result.state is not claim.state:
+            values["sent_at"] = None
+        if result.access_key is not None:
+            values["access_key"] = result.access_key
+        if stage is Stage.CANCEL:
+            values["cancelling"] = result.state is not State.CANCELLED
+        else:
+            # A cancellation that came while we worked goes first, whatever we found.
+            for name, value in (("due_at", now), ("ring_at", now), ("stop_code", None)):
+                values[name] = case((row.cancelling, value), else_=values[name])
+        with self.writing() as connection:
+            got = connection.execute(
+                update(SHIPMENT)
+                .where(row.id == claim.id, row.lease == claim.lease)
+                .values(values)
+                .returning(row.seq, row.due_at)
+            ).one_or_none()
+            if got is None:
+                return False
+            if result.told:
+                self._tell(
+                    connection, claim.id, got.seq, at=now, stage=stage, from_state=claim.state, state=result.state,
+                    outcome=result.outcome, code=result.code, reason=result.reason, tries=claim.tries,
+                    due_at=got.due_at,
+                )  # fmt: skip
+            self._leave(connection, claim.id, result.documents, now)
+            if result.also is not None:
+                result.also(connection, now)
+        return got.due_at  # type: ignore[no-any-return]  # a Row's columns are untyped
+
+    # -- sweep ----------------------------------------------------------------------------------------------
+
+    def sweep(self, *, limit: int, ring_again: timedelta) -> list[Due]:
+        """The rows whose doorbell is to be rung now, oldest first; each is silent for `ring_again` afterwards."""
+        now = self.now()
+        row = SHIPMENT.c
+        chosen = (
+            select(row.id)
+            .where(row.ring_at <= now)
+            .order_by(row.ring_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        statement = (
+            update(SHIPMENT)
+            .where(row.id.in_(chosen))
+            .values(ring_at=now + ring_again)
+            .returning(row.id, row.state, row.cancelling, row.due_at)
+        )
+        with self.reading() as connection:
+            if connection.execute(select(row.id).where(row.ring_at <= now).limit(1)).one_or_none() is None:
+                return []
+        with self.writing() as connection:
+            rows = sorted(connection.execute(statement).all(), key=lambda got: got.due_at or now)
+        return [Due(got.id, State(got.state), got.cancelling) for got in rows]
+
+    # -- documents and history ------------------------------------------------------------------------------
+
+    def document(self, id: str, kind: DocumentKind) -> bytes | None:
+        """The newest document of that kind, opened; None when there is none."""
+        statement = (
+            select(DOCUMENT.c.sealed)
+            .where(DOCUMENT.c.shipment_id == id, DOCUMENT.c.kind == kind)
+            .order_by(DOCUMENT.c.version.desc())
+            .limit(1)
+        )
+        with self.reading() as connection:
+            sealed = connection.execute(statement).scalar_one_or_none()
+        return None if sealed is None else self.vault.open(sealed)
+
+    def documents(self, id: str) -> Sequence[Row[Any]]:
+        """Kind, version, sha256 and moment of all documents, oldest first."""
+        columns = (DOCUMENT.c.kind, DOCUMENT.c.version, DOCUMENT.c.sha256, DOCUMENT.c.created_at)
+        with self.reading() as connection:
+            return connection.execute(
+                select(*columns).where(DOCUMENT.c.shipment_id == id).order_by(DOCUMENT.c.created_at, DOCUMENT.c.kind)
+            ).all()
+
+    def history(self, id: str) -> Sequence[Row[Any]]:
+        """All that happened to a shipment, oldest first."""
+        with self.reading() as connection:
+            return connection.execute(
+                select(*HISTORY.c).where(HISTORY.c.shipment_id == id).order_by(HISTORY.c.seq)
+            ).all()
+
+    # -- an operator's questions ----------------------------------------------------------------------------
+
+    def find(self, name: str) -> list[str]:
+        """The ids that a person may mean: a full id, or Amazon's shipment id or order id alone."""
+        row = SHIPMENT.c
+        with self.reading() as connection:
+            return list(
+                connection.execute(
+                    select(row.id)
+                    .where((row.id == name) | (row.amazon_shipment_id == name) | (row.amazon_order_id == name))
+                    .order_by(row.created_at)
+                ).scalars()
+            )
+
+    def shipment(self, id: str) -> Row[Any] | None:
+        """The whole row."""
+        with self.reading() as connection:
+            return connection.execute(select(*SHIPMENT.c).where(SHIPMENT.c.id == id)).one_or_none()
+
+    def shipments(
+        self,
+        *,
+        state: State | None = None,
+        seller_id: str | None = None,
+        stopped: bool = False,
+        limit: int = 50,
+    ) -> Sequence[Row[Any]]:
+        """Rows with their last history line's `outcome`, `code` and `reason`, newest first."""
+        row = SHIPMENT.c
+        last = (HISTORY.c.shipment_id == row.id) & (HISTORY.c.seq == row.seq)
+        wanted: list[ColumnElement[bool]] = []
+        if state is not None:
+            wanted.append(row.state == state)
+        if seller_id is not None:
+            wanted.append(row.seller_id == seller_id)
+        if stopped:
+            wanted.append(row.stop_code.is_not(None))
+        statement = (
+            select(*row, HISTORY.c.outcome, HISTORY.c.code, HISTORY.c.reason)
+            .outerjoin_from(SHIPMENT, HISTORY, last)
+            .where(*wanted)
+            .order_by(row.created_at.desc(), row.id)
+            .limit(limit)
+        )
+        with self.reading() as connection:
+            return connection.execute(statement).all()
+
+    def counts(self) -> dict[tuple[State, bool], int]:
+        """How many shipments there are by state and by whether a person must decide."""
+        stopped = SHIPMENT.c.stop_code.is_not(None)
+        with self.reading() as connection:
+            rows = connection.execute(
+                select(SHIPMENT.c.state, stopped, func.count()).group_by(SHIPMENT.c.state, stopped)
+            )
+            return {(State(state), bool(needs)): count for state, needs, count in rows}
+
+    def unfinished(self) -> int:
+        """How many shipments are still on their way by themselves: something is due, or a worker has them."""
+        row = SHIPMENT.c
+        with self.reading() as connection:
+            return connection.execute(
+                select(func.count()).where(row.ring_at.is_not(None) | row.lease.is_not(None))
+            ).scalar_one()
+
+    # -- an operator's orders -------------------------------------------------------------------------------
+
+    def retry(self, id: str, *, actor: str) -> State | None:
+        """Make a stopped or refused shipment due again; its new state, or None when there is nothing to retry."""
+        now = self.now()
+        row = SHIPMENT.c
+        back = case({state: target.value for state, target in RETRY.items()}, value=row.state, else_=row.state)
+        with self.writing() as connection:
+            before = connection.execute(select(row.state).where(row.id == id).with_for_update()).scalar_one_or_none()
+            got = connection.execute(
+                update(SHIPMENT)
+                .where(
+                    row.id == id,
+                    row.lease.is_(None),
+                    row.stop_code.is_not(None) | (row.state.in_(RETRY) & row.due_at.is_(None)) | _is_waiting(now),
+                )
+                .values(
+                    state=case((row.cancelling, row.state), else_=back),
+                    tries=0, due_at=now, ring_at=now, stop_code=None, seq=row.seq + 1, updated_at=now,
+                )
+                .returning(row.seq, row.state)
+            ).one_or_none()  # fmt: skip
+            if got is None:
+                return None
+            self._tell(
+                connection, id, got.seq, at=now, stage="retry", from_state=before, state=got.state, outcome="done",
+                due_at=now, actor=actor,
+            )  # fmt: skip
+        return State(got.state)
+
+    def cancel(self, id: str, *, reason: str, actor: str) -> bool:
+        """Ask for a cancellation; False when the shipment is cancelled or asked for already."""
+        now = self.now()
+        row = SHIPMENT.c
+        with self.writing() as connection:
+            got = connection.execute(
+                update(SHIPMENT)
+                .where(row.id == id, row.state != State.CANCELLED, row.cancelling.is_(False))
+                .values(
+                    cancelling=True, tries=0, due_at=now, stop_code=None, seq=row.seq + 1, updated_at=now,
+                    ring_at=case((row.lease.is_(None), now), else_=row.ring_at),
+                )
+                .returning(row.seq, row.state)
+            ).one_or_none()  # fmt: skip
+            if got is None:
+                return False
+            self._tell(
+                connection, id, got.seq, at=now, stage="cancel", from_state=got.state, state=got.state,
+                outcome="asked", reason=reason, due_at=now, actor=actor,
+            )  # fmt: skip
+        return True
+
+    # -- inside ---------------------------------------------------------------------------------------------
+
+    def insert(self, into: Any) -> Any:
+        """An INSERT of the database's own dialect: both know ON CONFLICT."""
+        return (postgresql if self.engine.dialect.name == "postgresql" else sqlite).insert(into)
+
+    def _tell(self, connection: Connection, id: str, seq: int, *, state: str, **line: Any) -> None:
+        connection.execute(insert(HISTORY), {"tries": 0, "actor": "engine"} | line | {
+            "shipment_id": id, "seq": seq, "state": state,
+        })  # fmt: skip
+
+    def _leave(self, connection: Connection, id: str, documents: Iterable[Left], now: datetime) -> None:
+        for kind, content in documents:
+            version = (
+                select(func.coalesce(func.max(DOCUMENT.c.version), 0) + 1)
+                .where(DOCUMENT.c.shipment_id == id, DOCUMENT.c.kind == kind)
+                .scalar_subquery()
+            )
+            connection.execute(
+                insert(DOCUMENT).values(
+                    shipment_id=id, kind=kind, version=version, sealed=self.vault.seal(content),
+                    sha256=hashlib.sha256(content).hexdigest(), created_at=now,
+                )
+            )  # fmt: skip
+
+
+def _is_waiting(now: datetime) -> ColumnElement[bool]:
+    """A shipment that waits for a later try: an operator may hurry it."""
+    waiting: ColumnElement[bool] = SHIPMENT.c.due_at > now
+    return waiting
