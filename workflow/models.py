@@ -100,6 +100,8 @@ class Shipment(SQLModel, table=True):
     cancelling: bool = False
     #: Tries of the current stage, counted at claim.
     tries: int = 0
+    #: Of them, in a row, those that ended in a dead worker or an unforeseen exception.
+    crashes: int = 0
     #: When the next stage may run; None: settled, or a person decides.
     due_at: datetime | None = None
     #: When the sweeper rings for it next; later than `due_at` while a message or a worker is on its way.

@@ -56,7 +56,14 @@ class Settings(BaseSettings):
         description="Folder whose fragments replace the packaged ones; one subfolder per seller id.",
     )
 
-    max_tries: int = Field(default=12, ge=1, description="Tries of one stage before a person is asked.")
+    max_tries: int = Field(
+        # With the waits below: about half a day, longer than any counterpart's usual outage.
+        default=100,
+        ge=1,
+        description="Tries of one stage before a person is asked.",
+    )
+    max_polls: int = Field(default=300, ge=1, description="Questions for one verdict before a person is asked.")
+    max_crashes: int = Field(default=5, ge=1, description="Workers that one stage may kill, or bugs it may meet.")
     backoff_base: timedelta = Field(default=timedelta(seconds=2), description="First wait after a failure.")
     backoff_cap: timedelta = Field(default=timedelta(minutes=15), description="Longest wait after a failure.")
     lease: timedelta = Field(

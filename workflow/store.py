@@ -57,6 +57,7 @@ class Claim(NamedTuple):
     amazon_shipment_id: str
     state: State
     tries: int
+    crashes: int
     turn: int
     sent_at: datetime | None
     access_key: str | None
@@ -81,6 +82,7 @@ class Settlement:
     #: From now to the next try; None: nothing is due.
     due: timedelta | None
     tries: int = 0
+    crashes: int = 0
     code: str | None = None
     reason: str | None = None
     stop_code: str | None = None
@@ -205,7 +207,7 @@ class Store:
     ) -> bool:
         now = self.now()
         id = shipment_id(notice.seller_id, notice.amazon_shipment_id)
-        row = {
+        row: dict[str, Any] = {
             "id": id,
             "seller_id": notice.seller_id,
             "amazon_shipment_id": notice.amazon_shipment_id,
@@ -216,10 +218,10 @@ class Store:
             "seq": 1,
             "created_at": now,
             "updated_at": now,
-        } | {"cancelling": False, "tries": 0, "turn": 1}
+        } | {"cancelling": False, "tries": 0, "crashes": 0, "turn": 1}
         with self.writing() as connection:
-            made = connection.execute(self.insert(SHIPMENT).values(row).on_conflict_do_nothing())
-            if made.rowcount != 1:
+            made = self.insert(SHIPMENT).values(row).on_conflict_do_nothing().returning(SHIPMENT.c.id)
+            if connection.execute(made).one_or_none() is None:
                 return False
             self._tell(connection, row["id"], 1, at=now, stage="receive", state=state, outcome=outcome, reason=reason)
             self._leave(connection, id, (Left(DocumentKind.NOTIFICATION, notice.content),), now)
@@ -251,9 +253,17 @@ class Store:
                 row.due_at <= now,
                 (row.lease_until.is_(None)) | (row.lease_until <= now),
             )
-            .values(lease=token, lease_until=now + lease, ring_at=now + lease, tries=row.tries + 1)
+            .values(
+                lease=token,
+                lease_until=now + lease,
+                ring_at=now + lease,
+                tries=row.tries + 1,
+                # A lease that ran out unsettled: its worker died or was cut off.
+                crashes=row.crashes + case((row.lease.is_not(None), 1), else_=0),
+            )
             .returning(
-                row.seller_id, row.amazon_shipment_id, row.state, row.tries, row.turn, row.sent_at, row.access_key
+                *(row.seller_id, row.amazon_shipment_id, row.state, row.tries, row.crashes, row.turn, row.sent_at),
+                row.access_key,
             )
         )
         with self.writing() as connection:
@@ -261,12 +271,12 @@ class Store:
         if got is None:
             return None
         return Claim(
-            id, got.seller_id, got.amazon_shipment_id, State(got.state), got.tries, got.turn, got.sent_at,
+            id, got.seller_id, got.amazon_shipment_id, State(got.state), got.tries, got.crashes, got.turn, got.sent_at,
             got.access_key, token, now + lease, now,
         )  # fmt: skip
 
     def mark_sent(self, claim: Claim) -> bool:
-        """Record, before it goes, that an irreversible request may have left; False: not ours any more, send nothing."""
+        """Record, before it goes, that what cannot be undone may have left; False: the lease is lost, send nothing."""
         now = self.now()
         with self.writing() as connection:
             done = connection.execute(
@@ -296,7 +306,7 @@ class Store:
         due = None if result.due is None else now + result.due
         ring = due if result.due else (None if due is None else now + ring_after)
         values: dict[str, Any] = {
-            "state": result.state, "tries": result.tries, "lease": None, "lease_until": None,
+            "state": result.state, "tries": result.tries, "crashes": result.crashes, "lease": None, "lease_until": None,
             "stop_code": result.stop_code, "updated_at": now, "due_at": due, "ring_at": ring,
         }  # fmt: skip
         if result.told:
@@ -412,7 +422,7 @@ class Store:
         seller_id: str | None = None,
         stopped: bool = False,
         limit: int = 50,
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Any]:
         """Rows with their last history line's `outcome`, `code` and `reason`, newest first."""
         row = SHIPMENT.c
         last = (HISTORY.c.shipment_id == row.id) & (HISTORY.c.seq == row.seq)
@@ -468,7 +478,7 @@ class Store:
                 )
                 .values(
                     state=case((row.cancelling, row.state), else_=back),
-                    tries=0, due_at=now, ring_at=now, stop_code=None, seq=row.seq + 1, updated_at=now,
+                    tries=0, crashes=0, due_at=now, ring_at=now, stop_code=None, seq=row.seq + 1, updated_at=now,
                 )
                 .returning(row.seq, row.state)
             ).one_or_none()  # fmt: skip
@@ -489,7 +499,7 @@ class Store:
                 update(SHIPMENT)
                 .where(row.id == id, row.state != State.CANCELLED, row.cancelling.is_(False))
                 .values(
-                    cancelling=True, tries=0, due_at=now, stop_code=None, seq=row.seq + 1, updated_at=now,
+                    cancelling=True, tries=0, crashes=0, due_at=now, stop_code=None, seq=row.seq + 1, updated_at=now,
                     ring_at=case((row.lease.is_(None), now), else_=row.ring_at),
                 )
                 .returning(row.seq, row.state)

@@ -1,0 +1,236 @@
+"""Claim → act → settle: the only place that changes a shipment's state.
+
+A stage is claimed with a lease, acts with no transaction open, and is settled (state, history line, documents) in one
+transaction, only if the lease is still its own. Whatever a stage raises ends here as one of: again later, or a person.
+"""
+
+import random
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from workflow.catalog import Catalog
+from workflow.clients.notifications import CANCELLED, CREATED, Notification, parse
+from workflow.errors import Invalid, NfeError, RetryLater, SellerStopped
+from workflow.logs import logger
+from workflow.settings import Settings
+from workflow.states import SETTLED, Stage, State, is_allowed
+from workflow.store import Claim, Left, Notice, Settlement, Store, shipment_id
+
+log = logger(__name__)
+
+NOW = timedelta()
+#: What a shipment's `stop_code` is when its seller, not itself, must be mended.
+SELLER_STOPPED = "seller-stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a stage found: the state it leads to, and what it leaves."""
+
+    state: State
+    documents: tuple[Left, ...] = ()
+    #: From now until the next stage is due.
+    after: timedelta = NOW
+    #: The authority's code and reason, or ours, for the history.
+    code: str | None = None
+    reason: str | None = None
+    access_key: str | None = None
+    also: Callable[[Connection, datetime], None] | None = None
+
+
+class Kind(StrEnum):
+    """How a stage ended, for whoever rang."""
+
+    DONE = "done"
+    WAITING = "waiting"
+    STOPPED = "stopped"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+
+
+class Outcome(NamedTuple):
+    """How a stage ended; `goes_on` says whether the next stage may run at once."""
+
+    kind: Kind
+    state: State | None = None
+    code: str | None = None
+    reason: str | None = None
+    wait: timedelta | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the chain's next link has something to do now."""
+        return self.kind is Kind.DONE and self.wait == NOW
+
+
+class Reception(StrEnum):
+    """What a notification came to."""
+
+    CREATED = "created"
+    REPEATED = "repeated"
+    CANCELLING = "cancelling"
+    BURIED = "buried"
+    IGNORED = "ignored"
+
+
+Act = Callable[[Claim], Done]
+
+
+def backoff(tries: int, *, base: timedelta, cap: timedelta, draw: Callable[[], float]) -> timedelta:
+    """Full jitter: anything from a tenth of a second up to base × 2^(tries-1), at most `cap`.
+
+    >>> backoff(3, base=timedelta(seconds=2), cap=timedelta(minutes=15), draw=lambda: 1.0).total_seconds()
+    8.0
+    >>> backoff(99, base=timedelta(seconds=2), cap=timedelta(minutes=15), draw=lambda: 0.5).total_seconds()
+    450.0
+    """
+    ceiling = min(cap.total_seconds(), base.total_seconds() * 2.0 ** min(tries - 1, 32))
+    return timedelta(seconds=max(ceiling * draw(), 0.1))
+
+
+class Engine:
+    """Moves shipments through their states."""
+
+    def __init__(self, store: Store, settings: Settings, *, draw: Callable[[], float] = random.random) -> None:
+        self.store = store
+        self.catalog = Catalog(store)
+        self._settings = settings
+        self._draw = draw
+
+    # -- notifications --------------------------------------------------------------------------------------
+
+    def receive(self, raw: bytes, *, actor: str = "engine") -> tuple[str, Reception]:
+        """Take a notification: the shipment's id and what came of it; raise Invalid when it is none of ours.
+
+        Nothing is written unless the notification is understood whole and its seller is known.
+        """
+        said = parse(raw)
+        if self.catalog.seller(said.seller_id) is None:
+            raise Invalid("unknown-seller", f"SellerId {said.seller_id} is not registered; add it: nfe seller add FILE")
+        id = shipment_id(said.seller_id, said.shipment_id)
+        came = self._receive(id, said, raw, actor)
+        log.info("received", shipment=id, status=said.status, came=str(came))
+        return id, came
+
+    def _receive(self, id: str, said: Notification, raw: bytes, actor: str) -> Reception:
+        notice = Notice(said.seller_id, said.shipment_id, said.order_id, raw)
+        if said.status == CREATED:
+            made = self.store.receive(notice, ring_after=self._settings.ring_again)
+            return Reception.CREATED if made else Reception.REPEATED
+        if said.status == CANCELLED:
+            if self.store.bury(notice):
+                return Reception.BURIED
+            asked = self.store.cancel(id, reason="Amazon cancelled the shipment", actor=actor)
+            return Reception.CANCELLING if asked else Reception.REPEATED
+        if self.store.shipment(id) is not None:
+            reason = f"unknown ShipmentStatus {said.status[:40]!r}"
+            self.store.note(id, stage="receive", outcome="ignored", reason=reason)
+        log.warning("unknown ShipmentStatus", shipment=id, status=said.status[:40])
+        return Reception.IGNORED
+
+    # -- stages ---------------------------------------------------------------------------------------------
+
+    def advance(self, id: str, stage: Stage, act: Act) -> Outcome:
+        """Run one stage of one shipment, if it may run now."""
+        claim = self.store.claim(id, stage, lease=self._settings.lease)
+        if claim is None:
+            return Outcome(Kind.SKIPPED)
+        found, crashes = self._act(claim, stage, act)
+        outcome, settlement = self._judge(claim, stage, found, crashes)
+        due = self.store.settle(claim, stage, settlement, ring_after=self._settings.ring_again)
+        if due is False:
+            log.warning("lease lost", shipment=id, stage=str(stage))
+            return Outcome(Kind.SKIPPED)
+        log.info(
+            "settled", shipment=id, stage=str(stage), state=str(settlement.state), outcome=str(outcome.kind),
+            code=settlement.code, tries=claim.tries,
+        )  # fmt: skip
+        return outcome
+
+    def _act(self, claim: Claim, stage: Stage, act: Act) -> tuple[Done | NfeError, int]:
+        """Run the stage; returns what it found or raised, and how many crashes in a row that makes."""
+        if claim.crashes >= self._settings.max_crashes:
+            return Invalid("gave-up", f"{stage} crashed {claim.crashes} times in a row; see the worker's log"), 0
+        limit = self._settings.max_polls if stage is Stage.POLL else self._settings.max_tries
+        if claim.tries > limit:
+            return Invalid("gave-up", f"{stage} was tried {limit} times; see the history, then `nfe retry`"), 0
+        try:
+            done = act(claim)
+        except NfeError as error:
+            return error, 0
+        except Exception as error:
+            # Anything unforeseen must neither lose the shipment nor stop the worker. Its text may hold a buyer's
+            # data, so the log gets the kind and the place only.
+            stack = traceback.extract_tb(error.__traceback__)
+            frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]
+            log.error("unforeseen", shipment=claim.id, stage=str(stage), kind=type(error).__name__, frames=frames)
+            message = f"{type(error).__name__} in {stage}; the worker's log says where"
+            return RetryLater("bug", message), claim.crashes + 1
+        if not is_allowed(stage, claim.state, done.state):
+            raise AssertionError(f"{stage} may not lead from {claim.state} to {done.state}")
+        return done, 0
+
+    def _judge(self, claim: Claim, stage: Stage, found: Done | NfeError, crashes: int) -> tuple[Outcome, Settlement]:
+        if isinstance(found, Done):
+            return self._finish(claim, found)
+        if isinstance(found, RetryLater):
+            return self._postpone(claim, found, crashes)
+        if isinstance(found, SellerStopped):
+            if found.code != SELLER_STOPPED:
+                self.catalog.stop_seller(claim.seller_id, found.code, found.message)
+                log.error("seller stopped", seller=claim.seller_id, code=found.code)
+            return self._stop(claim, found, stop_code=SELLER_STOPPED)
+        return self._stop(claim, found, stop_code=found.code)
+
+    def _finish(self, claim: Claim, done: Done) -> tuple[Outcome, Settlement]:
+        refused = done.state in (State.REJECTED, State.ERRORED)
+        kind = Kind.REFUSED if refused else Kind.DONE if done.state is not claim.state else Kind.WAITING
+        due = None if done.state in SETTLED else done.after
+        settlement = Settlement(
+            state=done.state,
+            outcome=str(kind),
+            due=due,
+            tries=claim.tries if done.state is claim.state else 0,
+            code=done.code,
+            reason=done.reason,
+            documents=done.documents,
+            access_key=done.access_key,
+            also=done.also,
+        )
+        return Outcome(kind, done.state, done.code, done.reason, due), settlement
+
+    def _postpone(self, claim: Claim, error: RetryLater, crashes: int) -> tuple[Outcome, Settlement]:
+        wait = error.after
+        if wait is None:
+            wait = backoff(
+                claim.tries, base=self._settings.backoff_base, cap=self._settings.backoff_cap, draw=self._draw
+            )
+        settlement = Settlement(
+            state=claim.state,
+            outcome=str(Kind.WAITING),
+            due=wait,
+            tries=claim.tries if error.counts else claim.tries - 1,
+            crashes=crashes,
+            code=error.code,
+            reason=error.message,
+            told=error.counts,
+        )
+        return Outcome(Kind.WAITING, claim.state, error.code, error.message, wait), settlement
+
+    def _stop(self, claim: Claim, error: NfeError, *, stop_code: str) -> tuple[Outcome, Settlement]:
+        settlement = Settlement(
+            state=claim.state,
+            outcome=str(Kind.STOPPED),
+            due=None,
+            tries=claim.tries,
+            code=error.code,
+            reason=error.message,
+            stop_code=stop_code,
+        )
+        return Outcome(Kind.STOPPED, claim.state, error.code, error.message), settlement

@@ -1,0 +1,22 @@
+"""${message}.
+
+Revises: ${down_revision}
+Created: ${create_date}
+"""
+
+import sqlalchemy as sa
+from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
+from alembic import op
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade() -> None:
+    ${downgrades if downgrades else "pass"}
