@@ -1,0 +1,129 @@
+"""HTTPS with our own certificate: the server is always verified, our key is never on a disk in the clear.
+
+Trusted are certifi's public roots and those of ICP-Brasil; most of SEFAZ's servers chain to the latter.
+A session keeps its connections: make one per seller's certificate and process, after a fork, and reuse it.
+"""
+
+import os
+import secrets
+import ssl
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import certifi
+import requests
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.x509 import Certificate
+from requests.adapters import HTTPAdapter
+
+from workflow.errors import Misconfigured, SellerStopped
+
+#: Hosts that only speak DHE, with a key that OpenSSL's level 2 finds too small: level 1, for them alone
+#: (probe of 2026-09-25; DH_KEY_TOO_SMALL was reported in 2023).
+WEAK_DH_HOSTS = ("nfe.sefaz.go.gov.br",)
+#: Python's default suites (3.10 and later) one security level lower.
+_LEVEL_1 = "@SECLEVEL=1:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
+
+
+def mtls_session(
+    private_key: CertificateIssuerPrivateKeyTypes,
+    certificate: Certificate,
+    chain: Sequence[Certificate] = (),
+    *,
+    ca_file: Path | None = None,
+) -> requests.Session:
+    """A session that shows this certificate and speaks https only; `ca_file` (PEM) adds roots to trust.
+
+    Raises Misconfigured when `ca_file` cannot be read, SellerStopped when OpenSSL rejects the certificate.
+    """
+    session = requests.Session()
+    session.adapters.clear()  # no plain http
+    with _client_pem(private_key, certificate, chain) as (pem, password):
+        session.mount("https://", _ContextAdapter(_context(pem, password, ca_file)))
+        for host in WEAK_DH_HOSTS:
+            weak = _context(pem, password, ca_file)
+            weak.set_ciphers(_LEVEL_1)
+            session.mount(f"https://{host}/", _ContextAdapter(weak))
+    return session
+
+
+class _ContextAdapter(HTTPAdapter):
+    """Every connection uses our context, whatever `verify` or REQUESTS_CA_BUNDLE say; also through a proxy."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: the context verifies; requests would load its own bundle into it."""
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        return super().build_connection_pool_key_attributes(request, True, None)
+
+
+def _context(pem: str, password: bytes, ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # IIS asks for the certificate after the request: by renegotiation (TLS 1.2) or afterwards (TLS 1.3).
+    context.options &= ~ssl.OP_NO_RENEGOTIATION
+    context.post_handshake_auth = True
+    # Python 3.13 made it the default; no chain of ICP-Brasil was ever checked against it.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    with as_file(files("workflow") / "data" / "icp_brasil_roots.pem") as roots:
+        context.load_verify_locations(roots)
+    try:
+        if ca_file:
+            context.load_verify_locations(ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise Misconfigured("sefaz-ca-file", f"NFE_SEFAZ_CA_FILE: {ca_file} is no readable PEM file") from error
+    try:
+        context.load_cert_chain(pem, password=password)
+    except ssl.SSLError as error:
+        raise SellerStopped(
+            "sefaz-certificate-unusable", f"OpenSSL rejects the seller's certificate ({error.reason}); replace it"
+        ) from error
+    return context
+
+
+@contextmanager
+def _client_pem(
+    private_key: CertificateIssuerPrivateKeyTypes, certificate: Certificate, chain: Sequence[Certificate]
+) -> Iterator[tuple[str, bytes]]:
+    """A path that OpenSSL reads key and certificates from, and the random password of the key in it."""
+    password = secrets.token_hex(16).encode()
+    key = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
+    # A root is never sent: the server has it, and an old one's signature may be below OpenSSL's level.
+    senders = [certificate, *(above for above in chain if above.subject != above.issuer)]
+    pem = key + b"".join(sender.public_bytes(Encoding.PEM) for sender in senders)
+    with _file_of(pem) as path:
+        yield path, password
+
+
+@contextmanager
+def _file_of(content: bytes) -> Iterator[str]:
+    """A file that exists only for the block: in memory on Linux, elsewhere a private one, removed at the end."""
+    if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
+        number = os.memfd_create("client-certificate", os.MFD_CLOEXEC)
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/self/fd/{number}"
+        return
+    with tempfile.TemporaryDirectory() as folder:  # 0700
+        path = Path(folder) / "client.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+        yield str(path)
