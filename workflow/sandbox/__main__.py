@@ -1,0 +1,34 @@
+"""`python -m workflow.sandbox amazon|sefaz`: the counterparts without the `nfe` command."""
+
+import argparse
+from pathlib import Path
+
+from workflow.sandbox.server import serve_amazon, serve_sefaz
+
+
+def main() -> None:
+    """Serve the counterpart that the command line names until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.sandbox")
+    parser.add_argument("counterpart", choices=["amazon", "sefaz"])
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--control-port", type=int, default=0, help="SEFAZ only; 0: a free one")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("sandbox"), help="SEFAZ only: where its authority is kept"
+    )
+    parser.add_argument("--json", action="store_true", help="say where it listens as one line of JSON")
+    parser.add_argument("--parent-death", action="store_true", help="end when the parent process ends (Linux)")
+    given = parser.parse_args()
+    if given.counterpart == "amazon":
+        serve_amazon(given.port, as_json=given.json, parent_death=given.parent_death)
+    else:
+        serve_sefaz(
+            given.port,
+            given.control_port,
+            given.folder,
+            as_json=given.json,
+            parent_death=given.parent_death,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""What the local SEFAZ knows: its switches, the NF-e it authorised, cancelled and voided, and who asks too often.
+
+A key is decided once and for ever, and so is a number: (CNPJ, serie, nNF) belongs to the first key authorised.
+A refusal leaves no trace but its count. Nothing here knows HTTP or XML beyond the strings it keeps.
+"""
+
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workflow.sandbox.certificates import Authority
+from workflow.sandbox.faults import Faults
+from workflow.sandbox.stat import Stat, refusal
+
+
+class SefazSettings(BaseModel):
+    """The switches of the local SEFAZ; limits are per hour, times in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    soap: Literal["1.2", "1.1"] = "1.2"
+    service: Literal["107", "108", "109"] = "107"
+    #: Whether the signer's certificate must come from the sandbox's authority (293).
+    chain: bool = True
+    #: 656 (MOC 7.0 Anexo I, 4.3): a block of this CNPJ for this service.
+    misuse: bool = True
+    consult_limit: int = Field(default=10, ge=0)
+    rejection_limit: int = Field(default=30, ge=0)
+    status_limit: int = Field(default=40, ge=0)
+    window_seconds: float = Field(default=3600.0, gt=0)
+    cancel_seconds: float = Field(default=86400.0, ge=0)
+    #: After the deadline: False 501, True 155.
+    late_cancel: bool = False
+    #: digVal is optional in the schema of a protocol.
+    dig_val: bool = True
+    #: NT 2018.005: some units answer an equal key and digest with the protocol instead of 204.
+    duplicate_with_protocol: bool = False
+    #: NT 2025.001: 150 for dhEmi older than 7 days, 228 older than 30.
+    late_days: int = 7
+    too_late_days: int = 30
+    #: How long a message takes.
+    seconds: float = Field(default=0.0, ge=0)
+
+
+class Refusal(BaseModel):
+    """A refusal on demand: `match` is a key, a number, a buyer's CPF or CNPJ, or a word of infCpl or xPed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    match: str = Field(min_length=1)
+    cStat: str = Field(pattern=r"^\d{3,4}$")
+    xMotivo: str | None = None
+    times: int | None = Field(default=None, ge=1)
+
+
+@dataclass(slots=True)
+class Authorised:
+    """One authorised NF-e; `at` is Unix time, `protNFe` and `procEventoNFe` the XML as it was answered."""
+
+    chNFe: str
+    cnpj: str
+    serie: int
+    nNF: int
+    tpAmb: str
+    digVal: str
+    nProt: str
+    cStat: str
+    at: float
+    protNFe: str
+    document: str | None = None
+    cancelled_at: float | None = None
+    procEventoNFe: str | None = None
+
+
+class Voided(NamedTuple):
+    """A voided range of numbers, both ends included."""
+
+    cnpj: str
+    ano: str
+    serie: int
+    first: int
+    last: int
+    nProt: str
+
+    def holds(self, cnpj: str, serie: int, nNF: int) -> bool:
+        """Whether the number lies in the range."""
+        return (cnpj, serie) == (self.cnpj, self.serie) and self.first <= nNF <= self.last
+
+    def overlaps(self, other: "Voided") -> bool:
+        """Whether the ranges share a number."""
+        same = (self.cnpj, self.serie) == (other.cnpj, other.serie)
+        return same and self.first <= other.last and other.first <= self.last
+
+
+class SefazBook:
+    """The state of the local SEFAZ; `clock` gives Unix time."""
+
+    def __init__(self, settings: SefazSettings, *, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self.clock = clock
+        self.faults = Faults()
+        self.authority: Authority | None = None
+        self.by_key: dict[str, Authorised] = {}
+        self._by_number: dict[tuple[str, int, int], str] = {}
+        self.voided: list[Voided] = []
+        self._refusals: list[Refusal] = []
+        self._protocols = 0
+        self._calls: defaultdict[Hashable, deque[float]] = defaultdict(deque)
+        self._blocked: dict[tuple[str, str], float] = {}
+        self._requests: list[tuple[float, str, list[str], str]] = []
+        self._counts: Counter[str] = Counter()
+        self._stats: Counter[str] = Counter()
+
+    @property
+    def settings(self) -> SefazSettings:
+        """The switches in force."""
+        return self._settings
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Change switches; raise ValidationError at an unknown name or a wrong value."""
+        self._settings = SefazSettings.model_validate({**self._settings.model_dump(), **changes})
+
+    def lists(self) -> Mapping[str, Callable[[dict[str, Any]], None]]:
+        """What the control API may add to."""
+        return {"refusals": lambda entry: self._refusals.append(Refusal.model_validate(entry))}
+
+    def trust(self, authority: Authority) -> None:
+        """Take the authority that signers' certificates must come from."""
+        self.authority = authority
+
+    def now(self) -> datetime:
+        """The clock as an aware moment."""
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def next_protocol(self, cUF: str) -> str:
+        """A new protocol number: 1, cUF, year, ten digits."""
+        self._protocols += 1
+        return f"1{cUF}{self.now():%y}{self._protocols:010d}"
+
+    def holder(self, cnpj: str, serie: int, nNF: int) -> str | None:
+        """The key that holds a number, None while it is free."""
+        return self._by_number.get((cnpj, serie, nNF))
+
+    def is_voided(self, cnpj: str, serie: int, nNF: int) -> bool:
+        """Whether the number was voided."""
+        return any(entry.holds(cnpj, serie, nNF) for entry in self.voided)
+
+    def authorise(self, entry: Authorised) -> None:
+        """Keep an authorised NF-e; its key and its number are taken for ever."""
+        self.by_key[entry.chNFe] = entry
+        self._by_number[entry.cnpj, entry.serie, entry.nNF] = entry.chNFe
+
+    def numbers_used(self, asked: Voided) -> bool:
+        """Whether an NF-e was authorised with a number of the range."""
+        return any(
+            asked.holds(cnpj, serie, nNF)
+            for cnpj, serie, nNF in self._by_number
+            if (cnpj, serie) == (asked.cnpj, asked.serie)
+        )
+
+    def refused_on_demand(self, names: Collection[str]) -> Stat | None:
+        """The refusal somebody asked for about one of these names, used up by one; None without any."""
+        for place, entry in enumerate(self._refusals):
+            if entry.match in names:
+                if entry.times == 1:
+                    del self._refusals[place]
+                elif entry.times is not None:
+                    self._refusals[place] = entry.model_copy(update={"times": entry.times - 1})
+                return refusal(entry.cStat, entry.xMotivo)
+        return None
+
+    def is_blocked(self, cnpj: str, service: str) -> bool:
+        """Whether 656 is in force for this CNPJ and service; asking renews it."""
+        until = self._blocked.get((cnpj, service), 0.0)
+        if not self._settings.misuse or self.clock() >= until:
+            return False
+        self.block(cnpj, service)
+        return True
+
+    def block(self, cnpj: str, service: str) -> None:
+        """Put 656 in force for the window."""
+        self._blocked[cnpj, service] = self.clock() + self._settings.window_seconds
+
+    def is_too_often(self, what: Hashable, limit: int) -> bool:
+        """Count one more call about `what`, and say whether the window holds more than `limit` (0: no limit)."""
+        if not self._settings.misuse or limit == 0:
+            return False
+        calls = self._calls[what]
+        calls.append(self.clock())
+        while calls[0] <= self.clock() - self._settings.window_seconds:
+            calls.popleft()
+        return len(calls) > limit
+
+    def count(self, cStat: str) -> None:
+        """Count one decision."""
+        self._stats[cStat] += 1
+
+    def record(self, operation: str, names: Collection[str], result: str) -> None:
+        """Write one request down; `result` is the HTTP status or the fault that took its place."""
+        self._counts[operation] += 1
+        self._requests.append((self.clock(), operation, [name for name in names if len(name) == 44], result))
+
+    def holds(self) -> dict[str, Any]:
+        """What the counterpart has at start, for its first line."""
+        return {"authorised": len(self.by_key), "environment": "homologation only", "credentials": "A1 of its CA"}
+
+    def dump(self, *, requests: bool = True) -> dict[str, Any]:
+        """Everything known, as JSON values; times are Unix seconds. Buyers are left out."""
+        book: dict[str, Any] = {
+            "authorised": {key: _entry(entry) for key, entry in self.by_key.items()},
+            "voided": [entry._asdict() for entry in self.voided],
+            "refusals": [entry.model_dump() for entry in self._refusals],
+            "blocked": [
+                {"cnpj": cnpj, "service": service, "until": until} for (cnpj, service), until in self._blocked.items()
+            ],
+            "counts": dict(self._counts),
+            "stats": dict(self._stats),
+            "faults": self.faults.dump(),
+        }
+        if requests:
+            keys = ("at", "operation", "keys", "result")
+            book["requests"] = [dict(zip(keys, entry, strict=True)) for entry in self._requests]
+        return book
+
+
+def _entry(entry: Authorised) -> dict[str, Any]:
+    return {
+        "cnpj": entry.cnpj,
+        "serie": entry.serie,
+        "nNF": entry.nNF,
+        "tpAmb": entry.tpAmb,
+        "digVal": entry.digVal,
+        "nProt": entry.nProt,
+        "cStat": entry.cStat,
+        "at": entry.at,
+        "cancelled_at": entry.cancelled_at,
+    }

@@ -1,0 +1,227 @@
+"""Starts the counterparts: in a process of their own (`serve_…`) or on a thread beside a test (`start_…`).
+
+Everything listens on loopback only. A process says in one line where it listens and what it holds, then serves
+until SIGTERM or SIGINT.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from workflow.sandbox import amazon, sefaz
+from workflow.sandbox.amazon_book import AmazonBook, AmazonSettings, Shipment
+from workflow.sandbox.certificates import server_context
+from workflow.sandbox.sefaz_book import SefazBook, SefazSettings
+
+LOOPBACK = "127.0.0.1"
+
+#: More than the largest answerable message (500 KB), so that 214 can be answered instead of a closed door.
+_MAX_BODY = 4_000_000
+
+#: linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+
+Book = TypeVar("Book", AmazonBook, SefazBook)
+
+
+class Announcement(NamedTuple):
+    """Where a counterpart listens and what it holds; `ca_file` is what its TLS must be verified with."""
+
+    what: str
+    url: str
+    control_url: str
+    holds: dict[str, Any]
+    ca_file: str | None = None
+
+    def as_json(self) -> str:
+        """One line for programs."""
+        return json.dumps(self._asdict(), ensure_ascii=False)
+
+    def as_text(self) -> str:
+        """One line for people."""
+        holds = ", ".join(f"{name} {value}" for name, value in self.holds.items())
+        trust = f"; trust {self.ca_file}" if self.ca_file else ""
+        return f"local {self.what} on {self.url}; control {self.control_url}/_control/{trust}; {holds}"
+
+
+class Listening(NamedTuple):
+    """Open servers and what to say of them."""
+
+    servers: tuple[HTTPServer, ...]
+    announcement: Announcement
+
+    async def close(self) -> None:
+        """Take no more requests and close what is open."""
+        for server in self.servers:
+            server.stop()
+            await server.close_all_connections()
+
+
+Opener = Callable[[], Awaitable[Listening]]
+
+
+class Started(Generic[Book]):
+    """A counterpart on a thread of its own, with its book at hand; a context manager that stops it."""
+
+    announcement: Announcement
+
+    book: Book
+
+    def __init__(self, book: Book, opener: Opener) -> None:
+        self.book = book
+        self._opener = opener
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=asyncio.run, args=(self._main(),), daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        try:
+            listening = await self._opener()
+            self.announcement = listening.announcement
+        except Exception as error:  # handed to the thread that waits in __init__
+            self._failure = error
+            return
+        finally:
+            self._ready.set()
+        await self._stopping.wait()
+        await listening.close()
+
+    @property
+    def url(self) -> str:
+        """The base address of the counterpart."""
+        return self.announcement.url
+
+    @property
+    def control_url(self) -> str:
+        """The base address of its control API, without `/_control`."""
+        return self.announcement.control_url
+
+    def stop(self) -> None:
+        """Close the servers, drop what still hangs, and end the thread."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+
+    def __enter__(self) -> "Started[Book]":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+
+def start_amazon(
+    port: int = 0, *, settings: AmazonSettings | None = None, shipments: Iterable[Shipment] = ()
+) -> Started[AmazonBook]:
+    """Start a local Amazon on a thread; port 0 is a free one."""
+    book = _amazon_book(settings, shipments)
+    return Started(book, lambda: _open_amazon(book, port))
+
+
+def start_sefaz(
+    folder: Path, port: int = 0, control_port: int = 0, *, settings: SefazSettings | None = None
+) -> Started[SefazBook]:
+    """Start a local SEFAZ on a thread, its authority and server certificate kept in `folder`."""
+    book = SefazBook(settings or SefazSettings())
+    return Started(book, lambda: _open_sefaz(book, port, control_port, folder))
+
+
+def serve_amazon(
+    port: int,
+    *,
+    settings: AmazonSettings | None = None,
+    shipments: Iterable[Shipment] = (),
+    as_json: bool = False,
+    parent_death: bool = False,
+) -> None:
+    """Serve a local Amazon until SIGTERM or SIGINT; with `parent_death` also until the parent is gone."""
+    book = _amazon_book(settings, shipments)
+    _serve(lambda: _open_amazon(book, port), as_json=as_json, parent_death=parent_death)
+
+
+def serve_sefaz(
+    port: int,
+    control_port: int,
+    folder: Path,
+    *,
+    settings: SefazSettings | None = None,
+    as_json: bool = False,
+    parent_death: bool = False,
+) -> None:
+    """Serve a local SEFAZ until SIGTERM or SIGINT; with `parent_death` also until the parent is gone."""
+    book = SefazBook(settings or SefazSettings())
+    opener: Opener = lambda: _open_sefaz(book, port, control_port, folder)  # noqa: E731 - reads as above
+    _serve(opener, as_json=as_json, parent_death=parent_death)
+
+
+def _amazon_book(settings: AmazonSettings | None, shipments: Iterable[Shipment]) -> AmazonBook:
+    book = AmazonBook(settings or AmazonSettings())
+    for shipment in shipments:
+        book.add(shipment)
+    return book
+
+
+async def _open_amazon(book: AmazonBook, port: int) -> Listening:
+    server, bound = _listen(amazon.application(book), port)
+    url = f"http://{LOOPBACK}:{bound}"
+    return Listening((server,), Announcement("amazon", url, url, book.holds()))
+
+
+async def _open_sefaz(book: SefazBook, port: int, control_port: int, folder: Path) -> Listening:
+    ca_file, context, authority = server_context(folder)
+    book.trust(authority)
+    server, bound = _listen(sefaz.application(book), port, ssl_options=context)
+    control_server, control_bound = _listen(sefaz.control_application(book), control_port)
+    urls = f"https://{LOOPBACK}:{bound}", f"http://{LOOPBACK}:{control_bound}"
+    return Listening((server, control_server), Announcement("sefaz", *urls, book.holds(), str(ca_file)))
+
+
+def _listen(application: Application, port: int, **options: Any) -> tuple[HTTPServer, int]:
+    sockets = bind_sockets(port, LOOPBACK, backlog=1024)
+    server = HTTPServer(application, max_body_size=_MAX_BODY, **options)
+    server.add_sockets(sockets)
+    return server, int(sockets[0].getsockname()[1])
+
+
+def _serve(opener: Opener, *, as_json: bool, parent_death: bool) -> None:
+    if parent_death:
+        _end_with_parent()
+
+    async def main() -> None:
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        listening = await opener()
+        said = listening.announcement
+        print(said.as_json() if as_json else said.as_text(), flush=True)
+        await stopping.wait()
+        await listening.close()
+
+    asyncio.run(main())
+
+
+def _end_with_parent() -> None:
+    """Ask Linux for a SIGTERM when the parent (more exactly: the thread that started us) ends."""
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent or parent == 1:
+        # The parent was gone before we asked.
+        sys.exit(0)
