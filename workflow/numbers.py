@@ -60,11 +60,19 @@ def decide(
     now: datetime,
     access_key: str | None = None,
 ) -> None:
-    """Record a number's fate, in the transaction that settles its shipment. No number, nothing to record."""
+    """Record the fate of a reserved number, in the transaction that settles its shipment; a decided one stays."""
     values: dict[str, Any] = {"status": status, "decided_at": now}
     if access_key is not None:
         values["access_key"] = access_key
-    connection.execute(update(NUMBER).where(NUMBER.c.shipment_id == shipment_id, NUMBER.c.turn == turn).values(values))
+    connection.execute(
+        update(NUMBER)
+        .where(
+            NUMBER.c.shipment_id == shipment_id,
+            NUMBER.c.turn == turn,
+            NUMBER.c.status.in_((NumberStatus.RESERVED, NumberStatus.UNUSED)),
+        )
+        .values(values)
+    )
 
 
 def _of(connection: Connection, shipment_id: str, turn: int) -> Reserved | None:

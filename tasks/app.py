@@ -1,0 +1,149 @@
+"""Celery: the doorbell. A message says only "look at this shipment now"; what has been done is in its row.
+
+Messages are acknowledged early and may be lost or doubled: a link that may not run is harmless, and the sweeper rings
+again. No results are kept, no message waits in a worker, nothing but a shipment's id is in a message.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from typing import Any
+
+import structlog
+from celery import Celery, Task, chain
+from celery.exceptions import Retry
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
+
+from workflow import logs, settings
+from workflow.engine import Done, Kind, Outcome
+from workflow.states import Stage, State, remaining
+from workflow.store import Claim, Due
+from workflow.tools import Tools
+
+Act = Callable[[Claim, Tools], Done]
+
+#: Every stage's Celery task, filled by the decorator below.
+LINKS: dict[Stage, Task] = {}
+
+
+class Stopped(Exception):
+    """What Flower shows as FAILURE: the code and the reason; a person decides."""
+
+
+def configuration(chosen: settings.Settings) -> dict[str, Any]:
+    """Celery's settings; each was measured against killed workers and brokers."""
+    return {
+        "broker_url": chosen.resolved_redis_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {
+            # Without these a half-open connection makes a worker that looks alive and consumes nothing.
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "visibility_timeout": 3600,
+        },
+        # Whoever rings must not hang on a broker that is away: the row is there, the sweeper comes.
+        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2},
+        "task_ignore_result": True,
+        "result_backend": None,
+        "task_acks_late": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_eta_task_limit": 1000,
+        "worker_send_task_events": True,
+        # One more series in Flower's metrics per producer process otherwise.
+        "task_send_sent_event": False,
+        "worker_hijack_root_logger": False,
+        "task_default_queue": "nfe",
+        "timezone": "UTC",
+        "beat_schedule": {
+            "sweep": {
+                "task": "sweep",
+                "schedule": chosen.sweep_every,
+                # A sweep that nobody ran in time is worth nothing: the next one sees the same rows.
+                "options": {"expires": max(chosen.sweep_every * 2, 2)},
+            }
+        },
+        "imports": [f"tasks.{name}" for name in ("receive", "sweep", *(str(stage) for stage in Stage))],
+    }
+
+
+app = Celery("nfe")
+app.config_from_object(configuration(settings.current()))
+
+
+@setup_logging.connect
+def _log(**_: Any) -> None:
+    logs.configure(settings.current())
+
+
+@worker_process_init.connect
+def _after_fork(**_: Any) -> None:
+    tools.cache_clear()  # connections must not be shared with the parent
+
+
+@task_prerun.connect
+def _bind(task_id: str, task: Task, **_: Any) -> None:
+    structlog.contextvars.bind_contextvars(task=task.name, task_id=task_id)
+
+
+@task_postrun.connect
+def _unbind(**_: Any) -> None:
+    structlog.contextvars.clear_contextvars()
+
+
+@lru_cache(maxsize=1)
+def tools() -> Tools:
+    """This process's connections, made at the first task."""
+    return Tools(settings.current())
+
+
+def stage(act: Act) -> Act:
+    """Make a stage's function a Celery task of the same name; the function itself stays as it is."""
+    which = Stage(act.__name__)
+
+    @app.task(bind=True, name=act.__name__, throws=(Stopped,))
+    def link(self: Task, shipment_id: str) -> str:
+        """Run the stage if the shipment's row says so, and tell Flower how it ended."""
+        kit = tools()
+        outcome = kit.engine.advance(shipment_id, which, partial(_swapped, act, kit))
+        if not outcome.goes_on:
+            # `Ignore` would leave the task STARTED in Flower for ever.
+            self.request.chain = None
+        return told(outcome)
+
+    LINKS[which] = link
+    return act
+
+
+def _swapped(act: Act, kit: Tools, claim: Claim) -> Done:
+    return act(claim, kit)
+
+
+def told(outcome: Outcome) -> str:
+    """What Flower shows: a text for what went on or moved on, RETRY for what waits, FAILURE for what stopped.
+
+    >>> told(Outcome(Kind.SKIPPED))
+    'not its turn'
+    >>> told(Outcome(Kind.REFUSED, State.REJECTED, "237", "Rejeicao: CPF do destinatario invalido"))
+    Traceback (most recent call last):
+    ...
+    tasks.app.Stopped: REJECTED 237 Rejeicao: CPF do destinatario invalido
+    """
+    facts = " ".join(str(fact) for fact in (outcome.state, outcome.code, outcome.reason) if fact)
+    if outcome.kind in (Kind.STOPPED, Kind.REFUSED):
+        raise Stopped(facts)
+    if outcome.kind is Kind.WAITING and outcome.wait is not None:
+        raise Retry(facts, when=round(outcome.wait.total_seconds(), 1))
+    return "not its turn" if outcome.kind is Kind.SKIPPED else facts
+
+
+def ring(rows: Iterable[Due]) -> int:
+    """Start the chain of the remaining stages of each row, over one connection; returns how many."""
+    count = 0
+    with app.producer_or_acquire() as producer:
+        for row in rows:
+            links = [LINKS[step].si(row.id) for step in remaining(State(row.state), cancelling=row.cancelling)]
+            if links:
+                chain(*links).apply_async(producer=producer)
+                count += 1
+    return count

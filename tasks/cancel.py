@@ -1,0 +1,98 @@
+"""cancel: any state → CANCELLED. Before SEFAZ authorised, by not going on; afterwards by event 110111, in its deadline."""
+
+from datetime import timedelta
+
+from workflow.nfe.protocol import Protocol, protocol_of
+
+from tasks.app import stage
+from workflow import numbers
+from workflow.authorization import ask_by_key
+from workflow.engine import Done
+from workflow.errors import Invalid, LostAnswer, RetryLater
+from workflow.models import DocumentKind, NumberStatus
+from workflow.nfe import event, signature
+from workflow.states import AUTHORIZED_AND_LATER, State
+from workflow.store import Claim, Left
+from workflow.tools import Tools
+
+#: 135 registered, 136 registered without its NF-e, 155 registered after the deadline (MOC 7.0 Anexo I, 4.4).
+REGISTERED = frozenset({"135", "136", "155"})
+#: The event is there already: an earlier answer was lost.
+DUPLICATE = "573"
+#: xJust has 15 to 255 characters.
+MIN_REASON, MAX_REASON = 15, 255
+
+
+@stage
+def cancel(claim: Claim, tools: Tools) -> Done:
+    """Cancel what there is to cancel."""
+    if claim.state in AUTHORIZED_AND_LATER:
+        return _cancel_at_sefaz(claim, tools)
+    if claim.state is State.GENERATED and claim.sent_at is not None:
+        signed = tools.document(claim.id, DocumentKind.NFE)
+        found = ask_by_key(claim, tools, signed)
+        if found is not None and found.state is State.AUTHORIZED:
+            return found  # it was authorised after all: the next try cancels it there
+    return Done(
+        state=State.CANCELLED,
+        reason="no NF-e was authorised; its number, if any, is to be voided",
+        also=lambda connection, now: numbers.decide(connection, claim.id, claim.turn, NumberStatus.UNUSED, now=now),
+    )
+
+
+def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
+    protocol = protocol_of(tools.document(claim.id, DocumentKind.NFEPROC))
+    if claim.sent_at is not None and _is_cancelled(claim, tools, protocol):
+        return Done(state=State.CANCELLED, code="101", reason="SEFAZ had registered the cancellation")
+    _check_deadline(tools, protocol)
+    seller = tools.seller(claim.seller_id)
+    unsigned = event.render_cancellation(
+        chNFe=protocol.chNFe, nProt=protocol.nProt, justification=_justification(claim, tools),
+        dhEvento=tools.store.now(), cnpj=seller.issuer.cnpj, uf=seller.uf, tpAmb=seller.issuer.tpAmb,
+        templates=seller.templates,
+    )  # fmt: skip
+    signed = signature.sign(unsigned, seller.signing_key)
+    tools.before_sending(claim)
+    try:
+        answer = seller.sefaz.send_event(signed, uf=seller.uf, tpAmb=seller.issuer.tpAmb, idLote=tools.batch_id())
+    except LostAnswer:
+        raise
+    except RetryLater:
+        tools.store.mark_unsent(claim)
+        raise
+    if answer.cStat in REGISTERED and answer.retEvento is not None:
+        proof = event.splice_event(signed, answer.retEvento)
+        return Done(
+            state=State.CANCELLED,
+            documents=(Left(DocumentKind.CANCELLATION, proof),),
+            code=answer.cStat,
+            reason=answer.xMotivo,
+        )
+    if answer.cStat == DUPLICATE and _is_cancelled(claim, tools, protocol):
+        return Done(state=State.CANCELLED, code=answer.cStat, reason=answer.xMotivo)
+    raise Invalid(answer.cStat, answer.xMotivo)
+
+
+def _is_cancelled(claim: Claim, tools: Tools, protocol: Protocol) -> bool:
+    seller = tools.seller(claim.seller_id)
+    with seller.consult_permit(protocol.chNFe, claim.id):
+        return seller.sefaz.consult(protocol.chNFe, uf=seller.uf, tpAmb=seller.issuer.tpAmb).cStat in (
+            "101",
+            "151",
+            "155",
+        )
+
+
+def _check_deadline(tools: Tools, protocol: Protocol) -> None:
+    age = tools.store.now() - protocol.dhRecbto
+    limit = tools.settings.cancel_deadline
+    if age > limit:
+        hours = limit // timedelta(hours=1)
+        raise Invalid("cancel-deadline-over", f"authorised more than {hours} h ago: issue a devolution NF-e (finNFe 4)")
+
+
+def _justification(claim: Claim, tools: Tools) -> str:
+    """What was given as the reason, long enough for xJust."""
+    asked = [line.reason for line in tools.store.history(claim.id) if line.outcome == "asked" and line.reason]
+    text = asked[-1] if asked else "Cancelamento solicitado"
+    return (text if len(text) >= MIN_REASON else f"Cancelamento: {text}".ljust(MIN_REASON, "."))[:MAX_REASON]

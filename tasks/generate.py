@@ -1,0 +1,40 @@
+"""generate: FETCHED → GENERATED. The invoice is computed, numbered, rendered, signed and checked; its bytes are stored."""
+
+from tasks.app import stage
+from workflow import numbers
+from workflow.engine import Done
+from workflow.models import DocumentKind
+from workflow.nfe import schema, signature, xml
+from workflow.nfe.access_key import draw_cNF
+from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
+from workflow.nfe.invoice import Product
+from workflow.states import State
+from workflow.store import Claim, Left
+from workflow.tools import Tools
+
+
+@stage
+def generate(claim: Claim, tools: Tools) -> Done:
+    """Make the signed NF-e; nothing that cannot be issued takes a number."""
+    seller = tools.seller(claim.seller_id)
+    key = seller.signing_key
+    detail = ShipmentDetail.parse(tools.document(claim.id, DocumentKind.DETAILS))
+    known = tools.catalog.products(claim.seller_id, detail.skus)
+    products = {sku: Product.model_validate(data) for sku, data in known.items()}
+    invoice = build_invoice(detail, issuer=seller.issuer, products=products)
+
+    issuer = seller.issuer
+    where = numbers.Range(issuer.cnpj, issuer.tpAmb, issuer.serie, issuer.first_nNF)
+    with tools.store.writing() as connection:
+        reserved = numbers.reserve(
+            connection, claim.id, claim.turn, where, lambda nNF: draw_cNF(nNF, tools.randbelow), tools.store.now()
+        )
+    numbering = xml.Numbering(nNF=reserved.nNF, cNF=reserved.cNF, dhEmi=tools.store.now())
+    signed = signature.sign(xml.render(invoice, numbering, seller.templates), key)
+    schema.validate(signed)
+    return Done(
+        state=State.GENERATED,
+        documents=(Left(DocumentKind.NFE, signed),),
+        access_key=xml.chNFe_of(invoice, numbering),
+        reason="; ".join(invoice.warnings) or None,
+    )

@@ -1,0 +1,34 @@
+"""submit: AUTHORIZED → SUBMITTED. Amazon gets the stored nfeProc; not idempotent, so a lost answer is asked for first."""
+
+from tasks.app import stage
+from workflow.engine import Done
+from workflow.errors import LostAnswer, RetryLater
+from workflow.models import DocumentKind
+from workflow.states import State
+from workflow.store import Claim
+from workflow.tools import SellerTools, Tools
+
+
+@stage
+def submit(claim: Claim, tools: Tools) -> Done:
+    """Hand the authorised file in, unless Amazon has it from an earlier try."""
+    seller = tools.seller(claim.seller_id)
+    submitted = Done(state=State.SUBMITTED, after=tools.settings.poll_first)
+    if claim.sent_at is not None and _has_it(claim, seller):
+        return submitted
+    xml = tools.document(claim.id, DocumentKind.NFEPROC)
+    with seller.permit("submitInvoice", claim.id):
+        tools.before_sending(claim)
+        try:
+            seller.amazon.submit_invoice(claim.amazon_shipment_id, xml)
+        except LostAnswer:
+            raise
+        except RetryLater:
+            tools.store.mark_unsent(claim)  # Amazon did not take it
+            raise
+    return submitted
+
+
+def _has_it(claim: Claim, seller: SellerTools) -> bool:
+    with seller.permit("getInvoiceStatus", claim.id):
+        return seller.amazon.invoice_status(claim.amazon_shipment_id).status != "NotFound"

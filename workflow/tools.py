@@ -1,0 +1,234 @@
+"""What stages and commands work with: connections made once per process, and each seller's clients, kept while unchanged."""
+
+import base64
+import json
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+from typing import NamedTuple
+
+import redis
+import requests
+
+from workflow.catalog import Catalog
+from workflow.clients.amazon import AmazonClient, Throttled
+from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
+from workflow.clients.rate_limit import Plan, RateLimiter
+from workflow.clients.sefaz import Endpoints, SefazClient, mtls_session
+from workflow.crypto import vault_of
+from workflow.engine import SELLER_STOPPED, Engine
+from workflow.errors import Invalid, RetryLater, SellerStopped
+from workflow.models import DocumentKind
+from workflow.nfe.certificate import SigningKey, load_pfx
+from workflow.nfe.invoice import Issuer
+from workflow.nfe.xml import TemplateSet
+from workflow.settings import Settings
+from workflow.store import Claim, Store, connect
+
+#: Sellers whose clients a process keeps; each holds a key, a certificate and a few connections.
+KEPT_SELLERS = 256
+#: NFeConsultaProtocolo4 answers at most ten questions about a key per hour (MOC 7.0 Anexo I, 4.3).
+CONSULTS = Plan(rate=10 / 3600, burst=10)
+
+
+class SellerSecrets(NamedTuple):
+    """What of a seller is sealed: the A1 certificate and Amazon's authorisation."""
+
+    pfx: bytes
+    pfx_password: str
+    refresh_token: str
+    client_id: str = ""
+    client_secret: str = ""
+
+    def dump(self) -> bytes:
+        """JSON, to be sealed."""
+        return json.dumps(self._asdict() | {"pfx": base64.b64encode(self.pfx).decode()}).encode()
+
+    @classmethod
+    def load(cls, content: bytes) -> "SellerSecrets":
+        """The reverse of dump."""
+        values = json.loads(content)
+        return cls(**values | {"pfx": base64.b64decode(values["pfx"])})
+
+
+class Tools:
+    """One process's connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._sellers: OrderedDict[str, SellerTools] = OrderedDict()
+
+    @cached_property
+    def store(self) -> Store:
+        """The database."""
+        return Store(connect(self.settings.resolved_database_url), vault_of(self.settings))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Who moves shipments."""
+        return Engine(self.store, self.settings)
+
+    @property
+    def catalog(self) -> Catalog:
+        """Sellers and products."""
+        return self.engine.catalog
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        """Redis, for permits and shared tokens."""
+        url = self.settings.resolved_redis_url.replace("redis+socket://", "unix://")
+        return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30)
+
+    @cached_property
+    def limiter(self) -> RateLimiter:
+        """Who gives permits."""
+        return RateLimiter(self.redis)
+
+    @cached_property
+    def http(self) -> requests.Session:
+        """Connections to Amazon, shared by all sellers."""
+        session = requests.Session()
+        session.trust_env = False  # a netrc or a proxy variable must not change where tokens go
+        return session
+
+    def randbelow(self, limit: int) -> int:
+        """A random number below the limit, for cNF."""
+        return secrets.randbelow(limit)
+
+    def batch_id(self) -> str:
+        """idLote: up to fifteen digits, ours to choose."""
+        return str(secrets.randbelow(10**15))
+
+    def seller(self, id: str) -> "SellerTools":
+        """A seller's clients; raise SellerStopped when a person must mend the seller first."""
+        row = self.catalog.seller(id)
+        if row is None:
+            raise SellerStopped("unknown-seller", f"SellerId {id} is not registered; add it: nfe seller add FILE")
+        if row.stop_code is not None:
+            raise SellerStopped(SELLER_STOPPED, f"{row.stop_code}: {row.stop_reason}")
+        kept = self._sellers.get(id)
+        if kept is None or kept.version != row.version:
+            kept = SellerTools(self, Issuer.model_validate(row.issuer), row.version, row.sealed_secrets)
+            self._sellers[id] = kept
+        self._sellers.move_to_end(id)
+        if len(self._sellers) > KEPT_SELLERS:
+            self._sellers.popitem(last=False)
+        return kept
+
+    def document(self, id: str, kind: DocumentKind) -> bytes:
+        """The newest document of that kind; raise Invalid when an earlier stage did not leave it."""
+        content = self.store.document(id, kind)
+        if content is None:
+            raise Invalid("no-document", f"the shipment has no {kind} document; `nfe history` shows what happened")
+        return content
+
+    def before_sending(self, claim: Claim) -> None:
+        """Record that what cannot be undone leaves now; raise RetryLater when the shipment is no longer ours."""
+        if not self.store.mark_sent(claim):
+            raise RetryLater("lease-lost", "the stage took longer than its lease; nothing was sent", counts=False)
+
+
+class SellerTools:
+    """One seller's issuer, key and clients, each made when first needed."""
+
+    def __init__(self, tools: Tools, issuer: Issuer, version: int, sealed: bytes) -> None:
+        self.issuer = issuer
+        self.version = version
+        self._tools = tools
+        self._secrets = SellerSecrets.load(tools.store.vault.open(sealed))
+
+    @property
+    def uf(self) -> str:
+        """Whose SEFAZ."""
+        return self.issuer.address.uf
+
+    @cached_property
+    def _key(self) -> SigningKey:
+        return load_pfx(self._secrets.pfx, self._secrets.pfx_password)
+
+    @property
+    def signing_key(self) -> SigningKey:
+        """The A1 certificate's key; raise SellerStopped once it has expired."""
+        if self._key.is_expired(self._tools.store.now()):
+            until = self._key.not_valid_after.date()
+            raise SellerStopped(
+                "certificate-expired", f"the A1 certificate expired on {until}; renew it, then `nfe seller add` again"
+            )
+        return self._key
+
+    @cached_property
+    def templates(self) -> TemplateSet:
+        """The packaged templates, under the seller's own where it has some."""
+        folder = self._tools.settings.templates_dir
+        own = None if folder is None else folder / self.issuer.seller_id
+        return TemplateSet(own if own is not None and own.is_dir() else None)
+
+    @cached_property
+    def amazon(self) -> AmazonClient:
+        """The seller's Selling Partner API."""
+        settings = self._tools.settings
+        tokens = Tokens(
+            http=self._tools.http,
+            lwa_url=settings.lwa_url,
+            client_id=self._client_id,
+            client_secret=self._secrets.client_secret or settings.lwa_client_secret.get_secret_value(),
+            refresh_token=self._secrets.refresh_token,
+            base_url=settings.amazon_url,
+            cache=RedisTokenCache(
+                self._tools.redis, seal=self._tools.store.vault.seal, unseal=self._tools.store.vault.open
+            ),
+            timeout=settings.amazon_timeout,
+        )
+        return AmazonClient(
+            http=self._tools.http,
+            tokens=tokens,
+            base_url=settings.amazon_url,
+            marketplace_id=settings.marketplace_id,
+            timeout=settings.amazon_timeout,
+            md5_hex=settings.amazon_md5_hex,
+            on_rate=lambda operation, rate: self._tools.limiter.learn(self._bucket(operation), rate),
+        )
+
+    @cached_property
+    def sefaz(self) -> SefazClient:
+        """The seller's SEFAZ, by its certificate."""
+        settings = self._tools.settings
+        key = self.signing_key
+        http = mtls_session(key.private_key, key.certificate, key.chain, ca_file=settings.sefaz_ca_file)
+        endpoints = Endpoints.single(settings.sefaz_url) if settings.sefaz_url else Endpoints.official()
+        return SefazClient(http=http, endpoints=endpoints, timeout=settings.sefaz_timeout)
+
+    @property
+    def _client_id(self) -> str:
+        return self._secrets.client_id or self._tools.settings.lwa_client_id
+
+    def _bucket(self, operation: str) -> str:
+        """Amazon counts per application, seller and operation."""
+        return f"{self._client_id}:{self.issuer.seller_id}:{operation}"
+
+    @contextmanager
+    def permit(self, operation: str, who: str) -> Iterator[None]:
+        """Take a permit of Amazon's rate plan, or raise RetryLater with when to come for it; a 429 empties the bucket."""
+        settings = self._tools.settings
+        plan = Plan(settings.amazon_rate, settings.amazon_burst)
+        bucket = self._bucket(operation)
+        self._wait(bucket, plan, who, f"Amazon's rate plan of {operation}")
+        try:
+            yield
+        except Throttled:
+            self._tools.limiter.drain(bucket, plan)
+            raise
+
+    @contextmanager
+    def consult_permit(self, chNFe: str, who: str) -> Iterator[None]:
+        """Take one of the ten questions per key and hour that SEFAZ answers, or raise RetryLater."""
+        self._wait(f"consult:{chNFe}", CONSULTS, who, "SEFAZ's limit of questions per key")
+        yield
+
+    def _wait(self, bucket: str, plan: Plan, who: str, what: str) -> None:
+        wait = self._tools.limiter.wait(bucket, plan, who)
+        if wait > timedelta():
+            raise RetryLater("rate-limited", what, after=wait, counts=False)
