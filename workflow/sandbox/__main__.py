@@ -12,9 +12,7 @@ def main() -> None:
     parser.add_argument("counterpart", choices=["amazon", "sefaz"])
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--control-port", type=int, default=0, help="SEFAZ only; 0: a free one")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("sandbox"), help="SEFAZ only: where its authority is kept"
-    )
+    parser.add_argument("--folder", type=Path, default=Path("sandbox"), help="SEFAZ only: where its authority is kept")
     parser.add_argument("--json", action="store_true", help="say where it listens as one line of JSON")
     parser.add_argument("--parent-death", action="store_true", help="end when the parent process ends (Linux)")
     given = parser.parse_args()

@@ -53,7 +53,8 @@ def read(token: str) -> Grant | None:
         fields = json.loads(base64.urlsafe_b64decode(note))
     except (binascii.Error, ValueError):
         return None
-    return Grant(*fields[:-1], resources=tuple(fields[-1]))
+    *about, resources = fields
+    return Grant(*about)._replace(resources=tuple(resources))
 
 
 def _seal(note: str) -> str:
