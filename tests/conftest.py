@@ -1,0 +1,47 @@
+"""What every test may use: the flag of the golden files, and a throw-away A1 certificate."""
+
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from workflow.nfe.certificate import SigningKey
+
+#: The holder of the throw-away certificate, and the issuer of the tests' invoices.
+CNPJ = "99999999000191"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tell pytest our flag."""
+    parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden/expected anew")
+
+
+@pytest.fixture(scope="session")
+def a1_pfx() -> bytes:
+    """A self-signed A1 certificate as a PFX whose password is `secret`."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "BR"),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, f"EMPRESA TESTE LTDA:{CNPJ}"),
+        ]
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2060, 1, 1, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    return pkcs12.serialize_key_and_certificates(b"a1", key, certificate, None, BestAvailableEncryption(b"secret"))
+
+
+@pytest.fixture(scope="session")
+def signing_key(a1_pfx: bytes) -> SigningKey:
+    """The parsed key of that certificate."""
+    return SigningKey.load_pfx(a1_pfx, "secret")

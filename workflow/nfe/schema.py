@@ -1,0 +1,94 @@
+"""The official XSD, from the package nfelib: compiled once per process, its complaints told without values."""
+
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from lxml import etree
+
+from workflow.errors import Invalid
+
+_NFE = "nfe/schemas/v4_0"
+_CANCELLATION = "nfe_evento_cancel/schemas/v1_0"
+
+#: Every schema by the name that callers use: the file's name without its version.
+FILES = {
+    "nfe": f"{_NFE}/nfe_v4.00.xsd",
+    "procNFe": f"{_NFE}/procNFe_v4.00.xsd",
+    "enviNFe": f"{_NFE}/enviNFe_v4.00.xsd",
+    "retEnviNFe": f"{_NFE}/retEnviNFe_v4.00.xsd",
+    "consSitNFe": f"{_NFE}/consSitNFe_v4.00.xsd",
+    "retConsSitNFe": f"{_NFE}/retConsSitNFe_v4.00.xsd",
+    "consStatServ": f"{_NFE}/consStatServ_v4.00.xsd",
+    "retConsStatServ": f"{_NFE}/retConsStatServ_v4.00.xsd",
+    "inutNFe": f"{_NFE}/inutNFe_v4.00.xsd",
+    "retInutNFe": f"{_NFE}/retInutNFe_v4.00.xsd",
+    "procInutNFe": f"{_NFE}/procInutNFe_v4.00.xsd",
+    "eventoCancNFe": f"{_CANCELLATION}/eventoCancNFe_v1.00.xsd",
+    "envEventoCancNFe": f"{_CANCELLATION}/envEventoCancNFe_v1.00.xsd",
+    "retEnvEventoCancNFe": f"{_CANCELLATION}/retEnvEventoCancNFe_v1.00.xsd",
+    "procEventoCancNFe": f"{_CANCELLATION}/procEventoCancNFe_v1.00.xsd",
+}
+
+#: Enough to mend a document by; the rest mostly follows from the first.
+_SHOWN = 5
+_NAMESPACE = re.compile(r"\{[^}]*\}")
+_FACET = re.compile(r"\[facet '(\w+)'\]")
+
+
+def validate(xml: bytes, schema: str = "nfe") -> None:
+    """Raise Invalid('schema') with the first complaints: where and why, never the value."""
+    document = parsed(xml)
+    compiled = _compiled(schema)
+    if not compiled.validate(document):
+        found = list(dict.fromkeys(_complaint(document, error) for error in compiled.error_log))
+        raise Invalid("schema", f"{schema}: " + "; ".join(found[:_SHOWN]))
+
+
+def parsed(xml: bytes) -> etree._Element:
+    """The document's root, no entity resolved, nothing fetched; raise Invalid('not-xml')."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(xml, parser)
+    except etree.XMLSyntaxError as error:
+        raise Invalid("not-xml", f"not well-formed XML near line {error.lineno}") from error
+    if root.getroottree().docinfo.doctype:
+        raise Invalid("not-xml", "a document type declaration is not allowed")
+    return root
+
+
+@cache
+def _compiled(schema: str) -> etree.XMLSchema:
+    # find_spec and not resources.files: importing nfelib would load all its bindings.
+    spec = find_spec("nfelib")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return etree.XMLSchema(etree.parse(str(Path(spec.submodule_search_locations[0]) / FILES[schema])))
+
+
+def _complaint(document: etree._Element, error: etree._LogEntry) -> str:
+    where = _place(document, error.path) if error.path else f"line {error.line}"
+    facet = _FACET.search(error.message)
+    if facet:
+        return f"{where}: breaks the schema's {facet[1]}"
+    if error.message.rstrip().endswith("."):
+        # The two kinds that name elements only: not expected here, missing children.
+        expected = re.search(r"Expected is (?:one of )?\((.*)\)", _NAMESPACE.sub("", error.message))
+        if "not expected" in error.message or "Missing child" in error.message:
+            return f"{where}: " + (f"expected {expected[1].strip()}" if expected else "not expected here")
+    return f"{where}: not a value of the schema's type"
+
+
+def _place(document: etree._Element, path: str) -> str:
+    """The element's path by local names, `det[2]/prod/xProd`, from libxml2's path of positions."""
+    found = document.getroottree().xpath(path)
+    element = found[0] if isinstance(found, list) and found else document
+    assert isinstance(element, etree._Element)
+    line = [element, *element.iterancestors()]
+    names = [f"{etree.QName(one).localname}{_item(one)}" for one in reversed(line)]
+    return "/".join(names[2:] or names)
+
+
+def _item(element: etree._Element) -> str:
+    return f"[{element.get('nItem')}]" if element.get("nItem") else ""

@@ -1,0 +1,117 @@
+"""The signature: enveloped XML-DSig over the one child with an Id, RSA-SHA1, by signxml.
+
+SHA-1 and the 2001 canonicalisation are the authority's choice (MOC 7.0, 5.4): signxml refuses SHA-1 unless told.
+`Signature` has its own unprefixed namespace and is the last child of the root. RSA PKCS #1 v1.5 is deterministic:
+the same document and key give the same bytes.
+"""
+
+from base64 import b64decode
+
+from cryptography.x509 import Certificate, load_der_x509_certificate
+from lxml import etree
+from signxml import (
+    CanonicalizationMethod,
+    DigestAlgorithm,
+    SignatureConfiguration,
+    SignatureConstructionMethod,
+    SignatureMethod,
+    XMLSigner,
+    XMLVerifier,
+)
+from signxml.exceptions import SignXMLException
+
+from workflow.errors import Invalid
+from workflow.nfe.certificate import SigningKey
+from workflow.nfe.schema import parsed
+
+DS = "http://www.w3.org/2000/09/xmldsig#"
+NFE = "http://www.portalfiscal.inf.br/nfe"
+
+#: What may be signed, as the child of which root.
+_SIGNED = ("infNFe", "infEvento", "infInut")
+_CERTIFICATE = f"{{{DS}}}KeyInfo/{{{DS}}}X509Data/{{{DS}}}X509Certificate"
+_EXPECTED = SignatureConfiguration(
+    location="./",
+    signature_methods=frozenset({SignatureMethod.RSA_SHA1}),
+    digest_algorithms=frozenset({DigestAlgorithm.SHA1}),
+    default_reference_c14n_method=CanonicalizationMethod.CANONICAL_XML_1_0,
+)
+
+
+class _Sha1Signer(XMLSigner):  # type: ignore[misc]  # signxml publishes no types
+    """A signer that takes SHA-1, and writes `Signature` without a prefix."""
+
+    # Of an element inside a document lxml's C14N writes xmlns="" on each child: a wrong digest (rejection 297).
+    excise_empty_xmlns_declarations = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            method=SignatureConstructionMethod.enveloped,
+            signature_algorithm=SignatureMethod.RSA_SHA1,
+            digest_algorithm=DigestAlgorithm.SHA1,
+            c14n_algorithm=CanonicalizationMethod.CANONICAL_XML_1_0,
+        )
+        self.namespaces = {None: DS}
+
+    def check_deprecated_methods(self) -> None:
+        """SHA-1 is what SEFAZ takes."""
+
+
+def sign(xml: bytes, key: SigningKey) -> bytes:
+    """The document with its Signature, in one line, UTF-8, without declaration: the final bytes."""
+    root = parsed(xml)
+    signed = _Sha1Signer().sign(
+        root,
+        key=key.private_key,
+        cert=[key.certificate_text],
+        reference_uri=f"#{_signed_child(root).get('Id')}",
+    )
+    # In memory the Signature has no namespace yet: only its text has, so that nothing may read it before.
+    return etree.tostring(signed, encoding="unicode").encode()
+
+
+def verify(xml: bytes) -> Certificate:
+    """The certificate in the signature, once the signature is proven over the whole document.
+
+    Takes an NFe, an event or a voiding, alone or inside its proc. Whom the certificate belongs to, who issued it and
+    whether it is in time is the caller's to judge. Raise Invalid('bad-signature') or Invalid('not-signed').
+    """
+    root = _signed_root(parsed(xml))
+    signature = root.find(f"{{{DS}}}Signature")
+    embedded = signature.find(_CERTIFICATE) if signature is not None else None
+    if signature is None or embedded is None or not embedded.text:
+        raise Invalid("not-signed", "the document has no Signature with a certificate in it")
+    try:
+        certificate = load_der_x509_certificate(b64decode(embedded.text))
+        verified = XMLVerifier().verify(root, x509_cert=certificate, expect_config=_EXPECTED)
+    except (SignXMLException, ValueError) as error:
+        raise Invalid("bad-signature", "the signature does not fit the document (SEFAZ: 297)") from error
+    if verified.signed_xml is None or verified.signed_xml.get("Id") != _signed_child(root).get("Id"):
+        raise Invalid("bad-signature", "the signature covers another element (SEFAZ: 298)")
+    return certificate
+
+
+def digest_value(xml: bytes) -> str:
+    """DigestValue as it stands in the document's signature; raise Invalid('not-signed')."""
+    found = _signed_root(parsed(xml)).findtext(
+        f"{{{DS}}}Signature/{{{DS}}}SignedInfo/{{{DS}}}Reference/{{{DS}}}DigestValue"
+    )
+    if not found:
+        raise Invalid("not-signed", "the document has no DigestValue")
+    return found.strip()
+
+
+def _signed_root(root: etree._Element) -> etree._Element:
+    """The root itself, or its first child that holds what is signed (NFe in nfeProc)."""
+    for candidate in (root, *root):
+        if any(candidate.find(f"{{{NFE}}}{name}") is not None for name in _SIGNED):
+            return candidate
+    raise Invalid("not-signed", "the document has no infNFe, infEvento or infInut")
+
+
+def _signed_child(root: etree._Element) -> etree._Element:
+    for name in _SIGNED:
+        child = root.find(f"{{{NFE}}}{name}")
+        if child is not None and child.get("Id"):
+            return child
+    raise Invalid("not-signed", "the document has no infNFe, infEvento or infInut with an Id")

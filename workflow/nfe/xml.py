@@ -1,0 +1,148 @@
+"""The XML of an invoice: a Jinja page rendered, parsed by lxml, written once.
+
+The bytes are UTF-8 without declaration, without a blank between tags and without prefixes (rejections 404, 588):
+they are what is signed, stored, sent and spliced, and nothing ever re-serialises them.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
+from jinja2.sandbox import SandboxedEnvironment
+from lxml import etree
+
+from workflow.errors import Invalid
+from workflow.nfe import tables
+from workflow.nfe.access_key import access_key
+from workflow.nfe.amounts import trimmed
+from workflow.nfe.invoice import Invoice
+
+#: Who made the document (verProc, 20 characters).
+VER_PROC = "nfe-workflow 0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """What is drawn once per document and stored before the first send; `dhEmi` is aware."""
+
+    nNF: int
+    cNF: str
+    dhEmi: datetime
+    tpEmis: int = 1
+
+
+class TemplateSet:
+    """The packaged templates, any of which a file of the same name in `folder` replaces; compiled once."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        packaged: BaseLoader = FileSystemLoader(str(resources.files("templates").joinpath("nfe.xml.j2").parent))
+        loader = ChoiceLoader([FileSystemLoader(folder), packaged]) if folder else packaged
+        self._environment = SandboxedEnvironment(
+            loader=loader,
+            undefined=StrictUndefined,
+            autoescape=True,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        filters: Mapping[str, Callable[[Decimal], str]] = {
+            "money": lambda value: f"{value:.2f}",
+            "quantity": lambda value: f"{trimmed(value, at_least=4):f}",
+            "unit_price": lambda value: f"{trimmed(value, at_least=2):f}",
+        }
+        self._environment.filters.update(filters)
+
+    def text(self, name: str, context: Mapping[str, Any]) -> str:
+        """One template filled in; raise Invalid('bad-template') naming the file and the mistake."""
+        try:
+            return self._environment.get_template(name).render(context)
+        except TemplateNotFound as error:
+            raise Invalid("bad-template", f"template {name}: no file {error.name} among the templates") from error
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            # Only Jinja's own words: another error may quote a value of the buyer.
+            reason = error.message if isinstance(error, TemplateError) else type(error).__name__
+            raise Invalid("bad-template", f"template {name}: {reason}; mend the template") from error
+
+    def document(self, name: str, context: Mapping[str, Any]) -> bytes:
+        """One template filled in, parsed and written in one line; raise Invalid('bad-template')."""
+        text = self.text(name, context)
+        try:
+            root = etree.fromstring(text.strip(), _parser())
+        except etree.XMLSyntaxError as error:
+            reason = f"not well-formed near line {error.lineno} of its output"
+            raise Invalid("bad-template", f"template {name}: {reason}; mend the template") from error
+        return etree.tostring(root, encoding="unicode").encode()
+
+
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(
+        remove_blank_text=True,
+        remove_comments=True,
+        remove_pis=True,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+
+
+def chNFe_of(invoice: Invoice, numbering: Numbering) -> str:
+    """The invoice's access key under a numbering."""
+    issuer = invoice.issuer
+    unit = tables.ufs()[issuer.address.uf]
+    return access_key(
+        cUF=unit.cUF,
+        issued_on=numbering.dhEmi.astimezone(unit.zone).date(),
+        cnpj=issuer.cnpj,
+        serie=issuer.serie,
+        nNF=numbering.nNF,
+        tpEmis=numbering.tpEmis,
+        cNF=numbering.cNF,
+    )
+
+
+def local_time(moment: datetime, uf: str) -> str:
+    """An aware moment as SEFAZ reads it: the offset of the UF, no fraction.
+
+    >>> from datetime import UTC
+    >>> local_time(datetime(2026, 11, 22, 13, 0, 0, 5, tzinfo=UTC), 'AC')
+    '2026-11-22T08:00:00-05:00'
+    """
+    return moment.astimezone(tables.ufs()[uf].zone).replace(microsecond=0).isoformat()
+
+
+def hash_csrt(csrt: str, chNFe: str) -> str:
+    """hashCSRT of NT 2018.005: Base64 of the SHA-1 of the CSRT and the key, one after the other.
+
+    >>> hash_csrt('G8063VRTNDMO886SFNK5LDUDEI24XJ22YIPO', '41180678393592000146558900000006041028190697')
+    'aWv6LeEM4X6u4+qBI2OYZ8grigw='
+    """
+    # SHA-1 is the authority's choice.
+    return b64encode(hashlib.sha1((csrt + chNFe).encode(), usedforsecurity=False).digest()).decode()
+
+
+def render(invoice: Invoice, numbering: Numbering, templates: TemplateSet) -> bytes:
+    """The unsigned NF-e; raise Invalid('bad-template')."""
+    issuer = invoice.issuer
+    chNFe = chNFe_of(invoice, numbering)
+    csrt = issuer.resp_tec.csrt if issuer.resp_tec else None
+    return templates.document(
+        "nfe.xml.j2",
+        {
+            "invoice": invoice,
+            "issuer": issuer,
+            "numbering": numbering,
+            "chNFe": chNFe,
+            "cUF": chNFe[:2],
+            "dhEmi": local_time(numbering.dhEmi, issuer.address.uf),
+            "verProc": VER_PROC,
+            "hashCSRT": hash_csrt(csrt.get_secret_value(), chNFe) if csrt else None,
+        },
+    )
