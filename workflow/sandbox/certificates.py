@@ -136,21 +136,6 @@ def server_context(folder: Path) -> tuple[Path, ssl.SSLContext, Authority]:
     return folder / CA_FILE, context, issuer
 
 
-def cnpj_of(certificate: x509.Certificate) -> str | None:
-    """The CNPJ a certificate was issued to: from 2.16.76.1.3.3, else from the end of its common name."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        names = x509.SubjectAlternativeName([])
-    for other in names.get_values_for_type(x509.OtherName):
-        if other.type_id == CNPJ_OID:
-            # A DER string: tag, length, 14 characters.
-            return other.value[2:].decode("ascii")
-    common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    _, colon, number = str(common[0].value).rpartition(":") if common else ("", "", "")
-    return number if colon and len(number) == 14 else None
-
-
 def is_issued_by(certificate: x509.Certificate, issuer: Authority) -> bool:
     """Whether the authority signed this certificate."""
     try:

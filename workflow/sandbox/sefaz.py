@@ -14,14 +14,14 @@ from lxml import etree
 from tornado.routing import URLSpec
 from tornado.web import Application
 
-from workflow.nfe import access_key
+from workflow.errors import Invalid
+from workflow.nfe import access_key, schema
+from workflow.nfe.certificate import cnpj_of
 from workflow.sandbox import control, sefaz_answers, soap
-from workflow.sandbox.certificates import cnpj_of
 from workflow.sandbox.faults import Answer, SpoiltHandler
 from workflow.sandbox.sefaz_book import Authorised, SefazBook, Voided
 from workflow.sandbox.sefaz_events import decide_event
 from workflow.sandbox.sefaz_rules import NFE, Note, first_fault
-from workflow.sandbox.sefaz_schemas import fault_in
 from workflow.sandbox.sefaz_signature import signer_stat
 from workflow.sandbox.stat import Stat, stat
 
@@ -34,6 +34,9 @@ _NAMED = re.compile(
 )
 _INFORMATION = re.compile(rb"<infCpl>([^<]*)<")
 _WORD = re.compile(r"[\w-]+")
+
+#: TMotivo.
+_MAX_MOTIVO = 255
 
 #: The unit of an answer whose request names none.
 _SOME_UF = "35"
@@ -56,7 +59,7 @@ class Service(NamedTuple):
 
     name: str
     root: str
-    schema: str
+    schema: str | None
     schema_cStat: str
     refuse: Callable[[SefazBook, Stat, str], str]
     work: Callable[[SefazBook, Request], str]
@@ -126,10 +129,9 @@ class SefazHandler(SpoiltHandler):
             return stat("656", det="Rejeitado por bloqueio em vigor")
         if any(element.prefix for element in request.message.iter(etree.Element)):
             return stat("404")
-        wrong = fault_in(request.message, self.service.schema)
+        wrong = _schema_fault(request.message, self.service)
         if wrong is not None:
-            known = stat(self.service.schema_cStat)
-            return Stat(known.cStat, f"{known.xMotivo} [{wrong}]")
+            return wrong
         if any(element.text != "2" for element in request.message.iter(f"{NFE}tpAmb")):
             return stat("252")
         return None
@@ -145,6 +147,17 @@ def named(body: bytes) -> frozenset[str]:
     for information in _INFORMATION.findall(body):
         found.update(_WORD.findall(information.decode("utf-8", "replace")))
     return frozenset(found)
+
+
+def _schema_fault(message: etree._Element, service: Service) -> Stat | None:
+    if service.schema is None:
+        return None
+    try:
+        schema.validate(etree.tostring(message), service.schema)
+    except Invalid as error:
+        known = stat(service.schema_cStat)
+        return Stat(known.cStat, f"{known.xMotivo} [{error.message}]"[:_MAX_MOTIVO])
+    return None
 
 
 @lru_cache(maxsize=64)
@@ -327,10 +340,10 @@ def _refuse_receipt(book: SefazBook, given: Stat, cUF: str) -> str:
 
 
 SERVICES = (
-    Service("NFeAutorizacao4", "enviNFe", "enviNFe_v4.00", "225", _refuse_batch, _authorize),
-    Service("NFeRetAutorizacao4", "consReciNFe", "consReciNFe_v4.00", "215", _refuse_receipt, _receipt),
-    Service("NFeConsultaProtocolo4", "consSitNFe", "consSitNFe_v4.00", "215", _refuse_consult, _consult),
-    Service("NFeStatusServico4", "consStatServ", "consStatServ_v4.00", "215", _refuse_status, _service_status),
-    Service("NFeRecepcaoEvento4", "envEvento", "envEventoCancNFe_v1.00", "215", _refuse_events, _events),
-    Service("NFeInutilizacao4", "inutNFe", "inutNFe_v4.00", "215", _refuse_void, _void),
+    Service("NFeAutorizacao4", "enviNFe", "enviNFe", "225", _refuse_batch, _authorize),
+    Service("NFeRetAutorizacao4", "consReciNFe", None, "215", _refuse_receipt, _receipt),
+    Service("NFeConsultaProtocolo4", "consSitNFe", "consSitNFe", "215", _refuse_consult, _consult),
+    Service("NFeStatusServico4", "consStatServ", "consStatServ", "215", _refuse_status, _service_status),
+    Service("NFeRecepcaoEvento4", "envEvento", "envEventoCancNFe", "215", _refuse_events, _events),
+    Service("NFeInutilizacao4", "inutNFe", "inutNFe", "215", _refuse_void, _void),
 )

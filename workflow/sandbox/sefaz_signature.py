@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
-from workflow.sandbox.certificates import Authority, cnpj_of, is_issued_by
+from workflow.nfe.certificate import cnpj_of
+from workflow.sandbox.certificates import Authority, is_issued_by
 from workflow.sandbox.stat import Stat, stat
 
 DSIG = "{http://www.w3.org/2000/09/xmldsig#}"
