@@ -1,8 +1,9 @@
-"""cancel: any state → CANCELLED. Before SEFAZ authorised, by not going on; afterwards by event 110111, in its deadline."""
+"""cancel: any state → CANCELLED.
+
+Before SEFAZ authorised the NF-e by not going on; afterwards by event 110111, inside its deadline.
+"""
 
 from datetime import timedelta
-
-from workflow.nfe.protocol import Protocol, protocol_of
 
 from tasks.app import stage
 from workflow import numbers
@@ -11,6 +12,7 @@ from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind, NumberStatus
 from workflow.nfe import event, signature
+from workflow.nfe.protocol import Protocol, protocol_of
 from workflow.states import AUTHORIZED_AND_LATER, State
 from workflow.store import Claim, Left
 from workflow.tools import Tools

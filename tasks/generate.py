@@ -1,4 +1,4 @@
-"""generate: FETCHED → GENERATED. The invoice is computed, numbered, rendered, signed and checked; its bytes are stored."""
+"""generate: FETCHED → GENERATED. The invoice is computed, numbered, rendered, signed and checked, then stored."""
 
 from tasks.app import stage
 from workflow import numbers
@@ -19,8 +19,9 @@ def generate(claim: Claim, tools: Tools) -> Done:
     seller = tools.seller(claim.seller_id)
     key = seller.signing_key
     detail = ShipmentDetail.parse(tools.document(claim.id, DocumentKind.DETAILS))
-    known = tools.catalog.products(claim.seller_id, detail.skus)
-    products = {sku: Product.model_validate(data) for sku, data in known.items()}
+    skus = {item.SellerSKU for item in detail.ShipmentItems if item.SellerSKU}
+    known = tools.catalog.products(claim.seller_id, skus)
+    products = {sku: Product.parse(data) for sku, data in known.items()}
     invoice = build_invoice(detail, issuer=seller.issuer, products=products)
 
     issuer = seller.issuer

@@ -1,4 +1,4 @@
-"""submit: AUTHORIZED → SUBMITTED. Amazon gets the stored nfeProc; not idempotent, so a lost answer is asked for first."""
+"""submit: AUTHORIZED → SUBMITTED. Amazon gets the stored nfeProc; a lost answer is asked for first."""
 
 from tasks.app import stage
 from workflow.engine import Done

@@ -43,7 +43,7 @@ def after_answer(claim: Claim, tools: Tools, signed: bytes, answer: Authorizatio
     _wait_if_told(answer.cStat, answer.xMotivo)
     return Done(
         state=State.REJECTED,
-        documents=(Left(DocumentKind.REJECTION, answer.raw),),
+        documents=() if answer.protNFe is None else (Left(DocumentKind.REJECTION, answer.protNFe),),
         code=answer.cStat,
         reason=answer.xMotivo,
     )

@@ -19,7 +19,7 @@ from workflow.clients.notifications import CANCELLED, CREATED, Notification, par
 from workflow.errors import Invalid, NfeError, RetryLater, SellerStopped
 from workflow.logs import logger
 from workflow.settings import Settings
-from workflow.states import SETTLED, Stage, State, is_allowed
+from workflow.states import SETTLED, Stage, State, is_allowed, next_stage, remaining
 from workflow.store import Claim, Left, Notice, Settlement, Store, shipment_id
 
 log = logger(__name__)
@@ -55,18 +55,14 @@ class Kind(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """How a stage ended; `goes_on` says whether the next stage may run at once."""
+    """How a stage ended; `goes_on` says whether the chain's next link has something to do now."""
 
     kind: Kind
     state: State | None = None
     code: str | None = None
     reason: str | None = None
     wait: timedelta | None = None
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether the chain's next link has something to do now."""
-        return self.kind is Kind.DONE and self.wait == NOW
+    goes_on: bool = False
 
 
 class Reception(StrEnum):
@@ -143,8 +139,9 @@ class Engine:
             return Outcome(Kind.SKIPPED)
         found, crashes = self._act(claim, stage, act)
         outcome, settlement = self._judge(claim, stage, found, crashes)
-        due = self.store.settle(claim, stage, settlement, ring_after=self._settings.ring_again)
-        if due is False:
+        # The chain's next link looks at once; where it has none for the new state, the sweeper must.
+        ring_after = self._settings.ring_again if outcome.goes_on else NOW
+        if not self.store.settle(claim, stage, settlement, ring_after=ring_after):
             log.warning("lease lost", shipment=id, stage=str(stage))
             return Outcome(Kind.SKIPPED)
         log.info(
@@ -203,7 +200,8 @@ class Engine:
             access_key=done.access_key,
             also=done.also,
         )
-        return Outcome(kind, done.state, done.code, done.reason, due), settlement
+        goes_on = due == NOW and next_stage(done.state) in remaining(claim.state)[1:]
+        return Outcome(kind, done.state, done.code, done.reason, due, goes_on), settlement
 
     def _postpone(self, claim: Claim, error: RetryLater, crashes: int) -> tuple[Outcome, Settlement]:
         wait = error.after

@@ -293,12 +293,10 @@ class Store:
                 update(SHIPMENT).where(SHIPMENT.c.id == claim.id, SHIPMENT.c.lease == claim.lease).values(sent_at=None)
             )
 
-    def settle(
-        self, claim: Claim, stage: Stage, result: Settlement, *, ring_after: timedelta
-    ) -> datetime | bool | None:
+    def settle(self, claim: Claim, stage: Stage, result: Settlement, *, ring_after: timedelta) -> bool:
         """State, history line and documents in one transaction, only if the lease is still ours.
 
-        Returns False when it was not (nothing is written), else when the next stage is due (None: never).
+        Returns False when it was not: nothing is written then.
         `ring_after` is how long the sweeper keeps quiet when the next stage is due at once.
         """
         now = self.now()
@@ -339,7 +337,7 @@ class Store:
             self._leave(connection, claim.id, result.documents, now)
             if result.also is not None:
                 result.also(connection, now)
-        return got.due_at  # type: ignore[no-any-return]  # a Row's columns are untyped
+        return True
 
     # -- sweep ----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What stages and commands work with: connections made once per process, and each seller's clients, kept while unchanged."""
+"""What stages and commands work with: a process's connections, and each seller's clients, kept while unchanged."""
 
 import base64
 import json
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import redis
 import requests
@@ -35,8 +35,9 @@ CONSULTS = Plan(rate=10 / 3600, burst=10)
 
 
 class SellerSecrets(NamedTuple):
-    """What of a seller is sealed: the A1 certificate and Amazon's authorisation."""
+    """What of a seller is sealed: the A1 certificate, Amazon's authorisation, and the issuer with its CSRT."""
 
+    issuer: dict[str, Any]
     pfx: bytes
     pfx_password: str
     refresh_token: str
@@ -111,7 +112,7 @@ class Tools:
             raise SellerStopped(SELLER_STOPPED, f"{row.stop_code}: {row.stop_reason}")
         kept = self._sellers.get(id)
         if kept is None or kept.version != row.version:
-            kept = SellerTools(self, Issuer.model_validate(row.issuer), row.version, row.sealed_secrets)
+            kept = SellerTools(self, row.version, row.sealed_secrets)
             self._sellers[id] = kept
         self._sellers.move_to_end(id)
         if len(self._sellers) > KEPT_SELLERS:
@@ -134,11 +135,11 @@ class Tools:
 class SellerTools:
     """One seller's issuer, key and clients, each made when first needed."""
 
-    def __init__(self, tools: Tools, issuer: Issuer, version: int, sealed: bytes) -> None:
-        self.issuer = issuer
+    def __init__(self, tools: Tools, version: int, sealed: bytes) -> None:
         self.version = version
         self._tools = tools
         self._secrets = SellerSecrets.load(tools.store.vault.open(sealed))
+        self.issuer = Issuer.parse(self._secrets.issuer)
 
     @property
     def uf(self) -> str:
@@ -174,7 +175,7 @@ class SellerTools:
             http=self._tools.http,
             lwa_url=settings.lwa_url,
             client_id=self._client_id,
-            client_secret=self._secrets.client_secret or settings.lwa_client_secret.get_secret_value(),
+            client_secret=self._client_secret,
             refresh_token=self._secrets.refresh_token,
             base_url=settings.amazon_url,
             cache=RedisTokenCache(
@@ -202,6 +203,15 @@ class SellerTools:
         return SefazClient(http=http, endpoints=endpoints, timeout=settings.sefaz_timeout)
 
     @property
+    def has_application(self) -> bool:
+        """Whether there is a Login with Amazon application to ask with."""
+        return bool(self._client_id and self._client_secret)
+
+    @property
+    def _client_secret(self) -> str:
+        return self._secrets.client_secret or self._tools.settings.lwa_client_secret.get_secret_value()
+
+    @property
     def _client_id(self) -> str:
         return self._secrets.client_id or self._tools.settings.lwa_client_id
 
@@ -211,7 +221,7 @@ class SellerTools:
 
     @contextmanager
     def permit(self, operation: str, who: str) -> Iterator[None]:
-        """Take a permit of Amazon's rate plan, or raise RetryLater with when to come for it; a 429 empties the bucket."""
+        """Take a permit of Amazon's rate plan, or raise RetryLater with when to come; a 429 empties the bucket."""
         settings = self._tools.settings
         plan = Plan(settings.amazon_rate, settings.amazon_burst)
         bucket = self._bucket(operation)

@@ -1,0 +1,413 @@
+"""The `nfe` command.
+
+Exit status: 0 done, 1 the thing asked for failed, 2 wrong usage. An error is one line: what, which, how to mend.
+"""
+
+import getpass
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.exc import DBAPIError
+
+from workflow import display, doctor, logs, migrations, seller_file, settings
+from workflow.crypto import new_key
+from workflow.engine import Reception
+from workflow.errors import Invalid, Misconfigured, NfeError
+from workflow.models import DocumentKind
+from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
+from workflow.store import Due
+from workflow.tools import Tools
+
+Ring = Callable[[Due], None]
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="From an Amazon FBA Onsite shipment to an accepted NF-e."
+)
+sellers = typer.Typer(no_args_is_help=True, help="Sellers: the NF-e's issuers and Amazon's selling partners.")
+products = typer.Typer(no_args_is_help=True, help="Products: the tax data of a seller's SKUs.")
+sandbox = typer.Typer(no_args_is_help=True, help="Local counterparts: homologation only, faulty on demand.")
+app.add_typer(sellers, name="seller")
+app.add_typer(products, name="products")
+app.add_typer(sandbox, name="sandbox")
+
+Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Shipment = Annotated[str, typer.Argument(help="Amazon's shipment or order id, or SELLER/SHIPMENT.")]
+
+
+def _no_ring(row: Due) -> None:
+    """Without a doorbell the sweeper finds the row."""
+
+
+_ring: Ring = _no_ring
+
+
+def run(*, ring: Ring = _no_ring) -> None:
+    """Run the command line; `ring` is told of each row that is due now."""
+    global _ring  # the command line runs once per process
+    _ring = ring
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `nfe list | head` is no error
+    try:
+        logs.configure(settings.current())
+        app()
+    except NfeError as error:
+        _fail(str(error))
+    except DBAPIError as error:
+        _fail(f"database-unavailable: {_first_line(error.orig)}; see NFE_DATABASE_URL, then: nfe doctor")
+
+
+def _fail(message: str) -> None:
+    display.errors.print(f"nfe: {message}", style="red", markup=False)
+    sys.exit(1)
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip().splitlines() or ["no answer"])[0][:200]
+
+
+def _tools() -> Tools:
+    """The installation, its database at this version's revision; the embedded one is made on first use."""
+    tools = Tools(settings.current())
+    if not tools.settings.database_url:
+        tools.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tools.store.reading() as connection:
+        found = migrations.revision(connection)
+    if found == migrations.HEAD:
+        return tools
+    if tools.settings.database_url:
+        raise Misconfigured(
+            "database-revision", f"the database is at {found}, this version needs {migrations.HEAD}; run: nfe migrate"
+        )
+    migrations.upgrade(tools.store.engine)
+    return tools
+
+
+def _one(tools: Tools, name: str) -> str:
+    """The shipment a person means."""
+    found = tools.store.find(name)
+    if not found:
+        raise Invalid("unknown-shipment", f"no shipment or order {name}; see: nfe list")
+    if len(found) > 1:
+        raise Invalid("ambiguous-shipment", f"{name} may be {', '.join(found)}; give SELLER/SHIPMENT")
+    return found[0]
+
+
+def _me() -> str:
+    """Who gives the order, for the history."""
+    return getpass.getuser()
+
+
+# -- running ------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    shipments: Annotated[int, typer.Option(min=1, max=1000, help="How many shipments.")] = 25,
+    data: Annotated[Path | None, typer.Option(help="Folder to keep everything in; must be new or empty.")] = None,
+    wait: Annotated[bool, typer.Option(help="On a terminal: stay until Enter, to look at Flower.")] = True,
+) -> None:
+    """Run the main job on embedded parts: from notifications to Accepted, against local counterparts."""
+    from workflow import demo as job
+
+    raise typer.Exit(job.run(shipments, data, wait=wait))
+
+
+@app.command()
+def up(
+    parts: Annotated[list[str] | None, typer.Argument(help="worker, beat, flower; default: all of them.")] = None,
+) -> None:
+    """Start worker, beat and Flower in one process group; with the embedded default also Valkey."""
+    from workflow import processes
+
+    tools = _tools()
+    processes.up(tools.settings, parts or [])
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's tables; safe to repeat."""
+    tools = Tools(settings.current())
+    if not tools.settings.database_url:
+        tools.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    migrations.upgrade(tools.store.engine)
+    display.console.print(f"database at revision {migrations.HEAD}")
+
+
+@app.command("doctor")
+def examine(
+    json: Json = False,
+    make_key: Annotated[bool, typer.Option("--new-key", help="Only print a fresh NFE_ENCRYPTION_KEY.")] = False,
+) -> None:
+    """Check database, broker, certificates, templates, XSD, clock and credentials."""
+    if make_key:
+        print(new_key())
+        return
+    findings = list(doctor.examine(Tools(settings.current())))
+    if json:
+        display.as_json([finding._asdict() for finding in findings])
+    else:
+        display.table([finding._asdict() for finding in findings], ["check", "status", "message"])
+    if any(finding.status == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+# -- sellers and products -----------------------------------------------------------------------------------
+
+
+@sellers.command("add")
+def seller_add(file: Annotated[Path, typer.Argument(help="FILE.toml")]) -> None:
+    """Add a seller, or replace what is known of it; shipments that its stop held up become due."""
+    read = seller_file.read_seller(file)
+    tools = _tools()
+    if read.key.is_expired(tools.store.now()):
+        raise Invalid("certificate-expired", f"the A1 certificate ended on {read.key.not_valid_after.date()}; renew it")
+    issuer = read.issuer
+    tools.catalog.put_seller(
+        {
+            "id": issuer.seller_id,
+            "name": issuer.name,
+            "cnpj": issuer.cnpj,
+            "issuer": issuer.model_dump(mode="json", exclude_none=True),
+            "certificate_until": read.key.not_valid_after,
+        },
+        secrets=read.secrets.dump(),
+    )
+    held = tools.catalog.resume_seller(issuer.seller_id, actor=_me())
+    until = read.key.not_valid_after.date()
+    display.console.print(f"seller {issuer.seller_id}: certificate until {until}, {held} shipments due again")
+
+
+@sellers.command("list")
+def seller_list(json: Json = False) -> None:
+    """Sellers with their certificates' ends and their stops."""
+    columns = ["id", "name", "cnpj", "certificate_until", "stop_code"]
+    rows = [{name: row._mapping[name] for name in columns} for row in _tools().catalog.sellers()]
+    display.as_json(rows) if json else display.table(rows, columns)
+
+
+@sellers.command("show")
+def seller_show(seller: str, json: Json = False) -> None:
+    """What is known of a seller, without its secrets."""
+    row = _tools().catalog.seller(seller)
+    if row is None:
+        raise Invalid("unknown-seller", f"no seller {seller}; see: nfe seller list")
+    facts = {name: value for name, value in row._mapping.items() if name != "sealed_secrets"}
+    if json:
+        display.as_json(facts)
+        return
+    flat = {name: value for name, value in facts.items() if name != "issuer"} | facts["issuer"]
+    display.table([{"field": name, "value": value} for name, value in flat.items()], ["field", "value"])
+
+
+@sellers.command("resume")
+def seller_resume(seller: str) -> None:
+    """Lift a seller's stop; what it held up becomes due."""
+    tools = _tools()
+    if tools.catalog.seller(seller) is None:
+        raise Invalid("unknown-seller", f"no seller {seller}; see: nfe seller list")
+    display.console.print(f"{tools.catalog.resume_seller(seller, actor=_me())} shipments due again")
+
+
+@products.command("import")
+def products_import(
+    file: Annotated[Path, typer.Argument(help="FILE.csv with the columns sku, ncm, origin, …")],
+    seller: Annotated[str, typer.Option(help="SellerId")],
+) -> None:
+    """Add or replace a seller's products; one bad line, and nothing is imported."""
+    rows = seller_file.read_products(file)
+    tools = _tools()
+    if tools.catalog.seller(seller) is None:
+        raise Invalid("unknown-seller", f"no seller {seller}; add it first: nfe seller add FILE.toml")
+    display.console.print(f"{tools.catalog.put_products(seller, rows)} products")
+
+
+# -- shipments ----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def receive(
+    file: Annotated[str, typer.Argument(help="A notification's JSON; - reads it from standard input.")],
+    json: Json = False,
+) -> None:
+    """Hand in a notification, as the SQS consumer does; twice is once."""
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise Invalid("unreadable-file", f"{file}: {error.strerror}; check the path") from error
+    tools = _tools()
+    id, came = tools.engine.receive(raw, actor=_me())
+    if came in (Reception.CREATED, Reception.CANCELLING):
+        _ring_for(tools, id)
+    if json:
+        display.as_json({"shipment": id, "came": str(came)})
+    else:
+        display.console.print(f"{id} {came}")
+
+
+@app.command("list")
+def list_shipments(
+    state: Annotated[str | None, typer.Option(help="Only this state.")] = None,
+    seller: Annotated[str | None, typer.Option(help="Only this SellerId.")] = None,
+    stopped: Annotated[bool, typer.Option("--stopped", help="Only those that need a person.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
+    json: Json = False,
+) -> None:
+    """Shipments with what happened last."""
+    rows = [
+        dict(row._mapping)
+        for row in _tools().store.shipments(
+            state=None if state is None else _state(state), seller_id=seller, stopped=stopped, limit=limit
+        )
+    ]
+    for row in rows:
+        row["person"] = row["stop_code"] is not None
+    columns = ["id", "state", "person", "tries", "due_at", "code", "reason"]
+    display.as_json(rows) if json else display.table(rows, columns)
+
+
+@app.command()
+def show(shipment: Shipment, json: Json = False) -> None:
+    """One shipment: its state, its NF-e, its documents."""
+    tools = _tools()
+    id = _one(tools, shipment)
+    row = tools.store.shipment(id)
+    assert row is not None
+    facts: dict[str, Any] = dict(row._mapping)
+    documents = [dict(document._mapping) for document in tools.store.documents(id)]
+    if json:
+        display.as_json(facts | {"documents": documents})
+        return
+    shown = {name: value for name, value in facts.items() if value is not None and name not in ("lease", "seq")}
+    display.table([{"field": name, "value": value} for name, value in shown.items()], ["field", "value"])
+    display.table(documents, ["kind", "version", "created_at", "sha256"])
+
+
+@app.command()
+def history(shipment: Shipment, json: Json = False) -> None:
+    """All that happened to a shipment, oldest first."""
+    tools = _tools()
+    rows = [dict(line._mapping) for line in tools.store.history(_one(tools, shipment))]
+    columns = ["seq", "at", "stage", "from_state", "state", "outcome", "tries", "code", "reason", "due_at", "actor"]
+    display.as_json(rows) if json else display.table(rows, columns)
+
+
+@app.command()
+def retry(
+    shipments: Annotated[list[str] | None, typer.Argument(help="Shipments.")] = None,
+    state: Annotated[str | None, typer.Option(help="All of this state: errored, rejected, …")] = None,
+    stopped: Annotated[bool, typer.Option("--stopped", help="All that need a person.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
+) -> None:
+    """Make stopped, waiting or refused shipments due again: REJECTED with new bytes, ERRORED with the same."""
+    tools = _tools()
+    names = [_one(tools, name) for name in shipments or []]
+    if state is not None or stopped:
+        wanted = None if state is None else _state(state)
+        only = stopped or wanted not in RETRY
+        names += [row.id for row in tools.store.shipments(state=wanted, stopped=only, limit=100_000)]
+    elif not names:
+        raise typer.BadParameter("name shipments, or --state, or --stopped")
+    again = 0
+    for id in names:
+        to = None if dry_run else tools.store.retry(id, actor=_me())
+        if to is not None:
+            again += 1
+            _ring_for(tools, id)
+        display.console.print(f"{id} {'would be tried again' if dry_run else to or 'has nothing to retry'}")
+    if not dry_run and names and not again:
+        raise typer.Exit(1)
+
+
+@app.command()
+def cancel(
+    shipment: Shipment,
+    reason: Annotated[str, typer.Option(help="Why, 15 to 255 characters: SEFAZ stores it as xJust.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+) -> None:
+    """Cancel a shipment: before the authorisation by not going on, after it by an event at SEFAZ."""
+    tools = _tools()
+    id = _one(tools, shipment)
+    row = tools.store.shipment(id)
+    assert row is not None
+    if not 15 <= len(reason.strip()) <= 255:
+        raise typer.BadParameter("give a reason of 15 to 255 characters", param_hint="--reason")
+    if State(row.state) in AUTHORIZED_AND_LATER and not yes and sys.stdin.isatty():
+        typer.confirm(f"{id} has an authorised NF-e; cancel it at SEFAZ?", abort=True)
+    if not tools.store.cancel(id, reason=reason.strip(), actor=_me()):
+        raise Invalid("already-cancelled", f"{id} is cancelled, or its cancellation is under way; see: nfe history")
+    _ring_for(tools, id)
+    display.console.print(f"{id} is being cancelled")
+
+
+@app.command()
+def xml(
+    shipment: Shipment,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A file; default: standard output.")] = None,
+    kind: Annotated[DocumentKind, typer.Option(help="Which document.")] = DocumentKind.NFEPROC,
+) -> None:
+    """The authorised NF-e (nfeProc), or another document of the shipment, byte for byte as stored."""
+    tools = _tools()
+    id = _one(tools, shipment)
+    content = tools.store.document(id, kind)
+    if content is None:
+        row = tools.store.shipment(id)
+        raise Invalid("no-document", f"{id} has no {kind} (it is {row.state if row else 'gone'}); see: nfe show {id}")
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise Invalid("unwritable-file", f"{output}: {error.strerror}; choose another path") from error
+
+
+def _state(name: str) -> State:
+    try:
+        return State(name.upper())
+    except ValueError as error:
+        known = ", ".join(state.lower() for state in State)
+        raise typer.BadParameter(f"{name} is no state; one of {known}", param_hint="--state") from error
+
+
+def _ring_for(tools: Tools, id: str) -> None:
+    row = tools.store.shipment(id)
+    if row is not None and row.due_at is not None:
+        _ring(Due(id, State(row.state), row.cancelling))
+
+
+# -- sandboxes ----------------------------------------------------------------------------------------------
+
+
+#: Default ports of the local counterparts.
+AMAZON_PORT, SEFAZ_PORT, SEFAZ_CONTROL_PORT = 8180, 8443, 8181
+
+
+@sandbox.command("amazon")
+def sandbox_amazon(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = AMAZON_PORT,
+    json: Json = False,
+    parent_death: Annotated[bool, typer.Option("--parent-death", help="End with the parent process (Linux).")] = False,
+) -> None:
+    """A local Selling Partner API with Login with Amazon."""
+    from workflow.sandbox.server import serve_amazon
+
+    serve_amazon(port, as_json=json, parent_death=parent_death)
+
+
+@sandbox.command("sefaz")
+def sandbox_sefaz(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="HTTPS; 0: a free one.")] = SEFAZ_PORT,
+    control_port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = SEFAZ_CONTROL_PORT,
+    folder: Annotated[Path, typer.Option(help="Where its certificate authority is kept.")] = Path("sandbox"),
+    json: Json = False,
+    parent_death: Annotated[bool, typer.Option("--parent-death", help="End with the parent process (Linux).")] = False,
+) -> None:
+    """A local SEFAZ over HTTPS with client certificates; homologation only."""
+    from workflow.sandbox.server import serve_sefaz
+
+    serve_sefaz(port, control_port, folder, as_json=json, parent_death=parent_death)

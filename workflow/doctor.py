@@ -1,0 +1,103 @@
+"""`nfe doctor`: is everything here that the engine needs? Each check is a function that says what it found."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import OperationalError
+
+from workflow import migrations
+from workflow.errors import NfeError
+from workflow.nfe import schema
+from workflow.tools import Tools
+
+#: Days before the end of a certificate from which a person is warned.
+WARN_DAYS = 30
+#: A clock that is further off makes dhEmi wrong: SEFAZ refuses more than five minutes ahead (703).
+MAX_CLOCK_ERROR = timedelta(seconds=60)
+
+
+class Finding(NamedTuple):
+    """One check's result: `ok`, `warning` or `failed`, and what to do."""
+
+    check: str
+    status: str
+    message: str
+
+
+Check = Callable[[Tools], Iterator[Finding]]
+
+
+def examine(tools: Tools) -> Iterator[Finding]:
+    """Run every check; one that fails hides none of the others."""
+    for name, check in CHECKS.items():
+        try:
+            yield from check(tools)
+        except NfeError as error:
+            yield Finding(name, "failed", error.message)
+        except OperationalError:
+            yield Finding(name, "failed", "the database does not answer; see NFE_DATABASE_URL")
+        except RedisError:
+            yield Finding(name, "failed", "the broker does not answer; start it (`nfe up`) or see NFE_REDIS_URL")
+
+
+def _database(tools: Tools) -> Iterator[Finding]:
+    with tools.store.reading() as connection:
+        found = migrations.revision(connection)
+    name = tools.store.engine.dialect.name
+    if found != migrations.HEAD:
+        yield Finding("database", "failed", f"{name} is at {found}, this version needs {migrations.HEAD}: nfe migrate")
+    else:
+        yield Finding("database", "ok", f"{name}, revision {found}")
+
+
+def _clock(tools: Tools) -> Iterator[Finding]:
+    error = abs(tools.store.now() - datetime.now(UTC))
+    status = "ok" if error <= MAX_CLOCK_ERROR else "failed"
+    yield Finding("clock", status, f"{error.total_seconds():.1f} s from the database's; keep both on NTP")
+
+
+def _broker(tools: Tools) -> Iterator[Finding]:
+    tools.redis.ping()
+    policy = str(dict(tools.redis.config_get("maxmemory-policy")).get("maxmemory-policy", "unknown"))
+    if policy != "noeviction":
+        yield Finding("broker", "failed", f"maxmemory-policy is {policy}: it throws messages away; set noeviction")
+    else:
+        yield Finding("broker", "ok", "answers, evicts nothing")
+
+
+def _schema(tools: Tools) -> Iterator[Finding]:
+    schema.compile_all()
+    yield Finding("schema", "ok", "nfelib's XSD files compile")
+
+
+def _sellers(tools: Tools) -> Iterator[Finding]:
+    rows = tools.catalog.sellers()
+    if not rows:
+        yield Finding("sellers", "warning", "none; add one: nfe seller add FILE.toml")
+    for row in rows:
+        yield from _seller(tools, row.id, row.stop_code, row.stop_reason)
+
+
+def _seller(tools: Tools, id: str, stop_code: str | None, stop_reason: str | None) -> Iterator[Finding]:
+    name = f"seller {id}"
+    if stop_code is not None:
+        yield Finding(name, "failed", f"stopped: {stop_code}: {stop_reason}; mend it, then: nfe seller resume {id}")
+        return
+    seller = tools.seller(id)
+    left = seller.signing_key.not_valid_after - tools.store.now()
+    status = "ok" if left.days > WARN_DAYS else "warning"
+    yield Finding(name, status, f"A1 certificate valid for {left.days} days, tpAmb {seller.issuer.tpAmb}")
+    seller.templates.compile_all()
+    if not seller.has_application:
+        yield Finding(name, "failed", "no LWA client id and secret; set NFE_LWA_CLIENT_ID and NFE_LWA_CLIENT_SECRET")
+
+
+CHECKS: dict[str, Check] = {
+    "database": _database,
+    "clock": _clock,
+    "broker": _broker,
+    "schema": _schema,
+    "sellers": _sellers,
+}

@@ -1,0 +1,135 @@
+"""The files people write: a seller as TOML, its products as CSV. Every mistake is told with its place."""
+
+import csv
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from workflow.errors import Invalid
+from workflow.nfe.certificate import SigningKey, load_pfx
+from workflow.nfe.invoice import Issuer, Product
+from workflow.tools import SellerSecrets
+
+#: Mistakes of a products file that are listed; the rest is counted.
+SHOWN_MISTAKES = 20
+
+
+class SellerFile(NamedTuple):
+    """A seller as its file says: the issuer, what is to be sealed, and the A1 key."""
+
+    issuer: Issuer
+    secrets: SellerSecrets
+    key: SigningKey
+
+
+def read_seller(path: Path) -> SellerFile:
+    """Read `FILE.toml`; raise Invalid with the field that is wrong or missing.
+
+    Top level and [address]: the fields of `Issuer`. [certificate]: `file` (PFX, relative to the TOML) and `password`.
+    [amazon]: `refresh_token`, and `client_id`, `client_secret` where the seller has an application of its own.
+    A secret may be given as `…_file` or `…_env` instead.
+    """
+    values = _toml(path)
+    certificate, amazon = _section(values, "certificate"), _section(values, "amazon")
+    issuer = Issuer.parse(values)
+    pfx = _content(path.parent, _text(certificate, "certificate", "file"), "certificate.file")
+    password = _secret(certificate, "certificate", "password", path.parent)
+    key = load_pfx(pfx, password)
+    if not key.belongs_to(issuer.cnpj):
+        raise Invalid("foreign-certificate", f"the A1 certificate is not of CNPJ {issuer.cnpj}: SEFAZ refuses (213)")
+    secrets = SellerSecrets(
+        issuer=values,
+        pfx=pfx,
+        pfx_password=password,
+        refresh_token=_secret(amazon, "amazon", "refresh_token", path.parent),
+        client_id=str(amazon.get("client_id", "")),
+        client_secret=_secret(amazon, "amazon", "client_secret", path.parent, needed="client_id" in amazon),
+    )
+    return SellerFile(issuer, secrets, key)
+
+
+def read_products(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Read `FILE.csv` (comma or semicolon, header of `Product`'s fields): (sku, values) each; all good or Invalid."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid("unreadable-file", f"{path}: cannot be read as UTF-8 text; check the path") from error
+    header = text.split("\n", 1)[0]
+    rows = csv.DictReader(text.splitlines(), delimiter=";" if header.count(";") > header.count(",") else ",")
+    unknown = [name for name in rows.fieldnames or [] if name not in Product.model_fields]
+    if unknown or "sku" not in (rows.fieldnames or []):
+        known = ", ".join(Product.model_fields)
+        found = ", ".join(unknown) or "nothing"
+        raise Invalid("bad-products", f"{path}:1: the header must name columns of: {known}; not {found}")
+    return _checked(path, rows)
+
+
+def _checked(path: Path, rows: "csv.DictReader[str]") -> list[tuple[str, dict[str, Any]]]:
+    good: dict[str, dict[str, Any]] = {}
+    mistakes: list[str] = []
+    for row in rows:
+        place = f"{path}:{rows.line_num}"
+        if None in row:
+            mistakes.append(f"{place}: more cells than the header has columns")
+            continue
+        values = {name: cell for name, cell in row.items() if cell and cell.strip()}
+        try:
+            product = Product.parse(values)
+        except Invalid as error:
+            mistakes.append(f"{place}: {error.message}")
+            continue
+        if product.sku in good:
+            mistakes.append(f"{place}: sku {product.sku} stands twice")
+        good[product.sku] = product.model_dump(mode="json", exclude_none=True)
+    if mistakes:
+        more = len(mistakes) - SHOWN_MISTAKES
+        tail = f"\n… and {more} more" if more > 0 else ""
+        raise Invalid("bad-products", "nothing was imported\n" + "\n".join(mistakes[:SHOWN_MISTAKES]) + tail)
+    return list(good.items())
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid("unreadable-file", f"{path}: cannot be read; check the path") from error
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid("bad-seller", f"{path}: no TOML: {error}") from error
+
+
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    section = values.pop(name, None)
+    if not isinstance(section, dict):
+        raise Invalid("bad-seller", f"the section [{name}] is missing")
+    return section
+
+
+def _text(section: dict[str, Any], name: str, field: str) -> str:
+    value = section.get(field)
+    if not isinstance(value, str) or not value:
+        raise Invalid("bad-seller", f"{name}.{field} is missing or no text")
+    return value
+
+
+def _secret(section: dict[str, Any], name: str, field: str, folder: Path, *, needed: bool = True) -> str:
+    """A secret given as itself, as a file's content or as an environment variable."""
+    if f"{field}_file" in section:
+        content = _content(folder, _text(section, name, f"{field}_file"), f"{name}.{field}_file")
+        return content.decode(errors="replace").strip()
+    if f"{field}_env" in section:
+        variable = _text(section, name, f"{field}_env")
+        value = os.environ.get(variable)
+        if value is None:
+            raise Invalid("bad-seller", f"{name}.{field}_env: the variable {variable} is not set")
+        return value
+    if field not in section and not needed:
+        return ""
+    return _text(section, name, field)
+
+
+def _content(folder: Path, file: str, field: str) -> bytes:
+    try:
+        return (folder / Path(file).expanduser()).read_bytes()
+    except OSError as error:
+        raise Invalid("unreadable-file", f"{field}: {file}: {error.strerror}; check the path") from error
