@@ -224,6 +224,10 @@ class Authority(NamedTuple):
         path.write_bytes(self.ca.certificate.public_bytes(serialization.Encoding.PEM))
         return path
 
+    def server_called(self, host: str) -> Identity:
+        """A server's identity for another host."""
+        return issue("sefaz", by=self.ca, host=host)
+
     def context(self, server: Identity | None = None) -> ssl.SSLContext:
         """A server's context that asks for a client certificate of this CA."""
         path = self.folder / "server.pem"
@@ -237,20 +241,21 @@ class Authority(NamedTuple):
         return context
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """A fresh CA for 127.0.0.1 and one client."""
-    ca = issue("test CA")
-    return Authority(ca, issue("sefaz", by=ca, host="127.0.0.1"), issue("seller", by=ca, rsa_key=True), tmp_path)
+def _authority(folder: Path) -> Authority:
+    ca = issue(f"CA {folder.name}")
+    return Authority(ca, issue("sefaz", by=ca, host="127.0.0.1"), issue("seller", by=ca, rsa_key=True), folder)
 
 
-@pytest.fixture
-def stranger(tmp_path: Path) -> Authority:
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A CA for 127.0.0.1 and one client."""
+    return _authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Another CA, which the first one's parties do not know."""
-    folder = tmp_path / "stranger"
-    folder.mkdir()
-    ca = issue("stranger CA")
-    return Authority(ca, issue("sefaz", by=ca, host="127.0.0.1"), issue("seller", by=ca), folder)
+    return _authority(tmp_path_factory.mktemp("stranger"))
 
 
 @pytest.fixture

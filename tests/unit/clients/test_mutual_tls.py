@@ -1,0 +1,220 @@
+"""The server is always verified, the client shows its certificate, and the key never lies in the clear."""
+
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from workflow.clients import mutual_tls
+from workflow.clients.exchange import Request, exchange
+from workflow.clients.mutual_tls import WEAK_DH_HOSTS, mtls_session
+from workflow.errors import Misconfigured, NfeError, RetryLater, SellerStopped
+
+
+def _session(authority: Any, **options: Any) -> requests.Session:
+    values = {"ca_file": authority.ca_file} | options
+    return mtls_session(authority.client.key, authority.client.certificate, [authority.ca.certificate], **values)
+
+
+def _ask(session: requests.Session, url: str) -> int:
+    return exchange(session, Request("POST", url, {}, b"x"), timeout=3, party="sefaz").status
+
+
+def _failure(session: requests.Session, url: str) -> NfeError:
+    with pytest.raises(NfeError) as caught:
+        _ask(session, url)
+    return caught.value
+
+
+def test_both_sides_show_their_certificates(serve, authority):
+    server = serve(authority.context())
+    subjects = []
+    server.does(lambda handler: (subjects.append(handler.connection.getpeercert()["subject"]), _empty(handler)))
+    assert _ask(_session(authority), server.url) == 200
+    assert subjects == [((("commonName", "seller"),),)]
+
+
+def _empty(handler: Any) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+def test_a_server_of_an_unknown_ca_is_not_trusted(serve, authority, stranger):
+    server = serve(stranger.context()).answers(200)
+    error = _failure(_session(authority), server.url)
+    assert type(error) is RetryLater
+    assert error.code == "sefaz-tls"
+    assert server.url.removeprefix("https://") in error.message
+    assert not server.seen
+
+
+def test_a_server_of_another_name_is_not_trusted(serve, authority):
+    server = serve(authority.context(authority.server_called("sefaz.example"))).answers(200)
+    assert _failure(_session(authority), server.url).code == "sefaz-tls"
+    assert not server.seen
+
+
+def test_the_test_ca_is_trusted_only_where_it_is_named(serve, authority):
+    server = serve(authority.context()).answers(200)
+    assert _failure(_session(authority, ca_file=None), server.url).code == "sefaz-tls"
+
+
+def test_nothing_in_the_environment_loosens_the_trust(serve, authority, stranger, monkeypatch):
+    server = serve(stranger.context()).answers(200)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(stranger.ca_file))
+    session = _session(authority)
+    session.verify = False
+    assert _failure(session, server.url).code == "sefaz-tls"
+
+
+def test_a_refused_client_certificate_stops_the_seller(serve, authority, stranger):
+    server = serve(authority.context()).answers(200)
+    error = _failure(_session(stranger, ca_file=authority.ca_file), server.url)
+    assert isinstance(error, SellerStopped)
+    assert error.code == "sefaz-certificate-refused"
+    assert not server.seen
+
+
+def test_an_expired_client_certificate_stops_the_seller(serve, authority):
+    server = serve(authority.context()).answers(200)
+    expired = _expired(authority)
+    session = mtls_session(authority.client.key, expired, ca_file=authority.ca_file)
+    assert isinstance(_failure(session, server.url), SellerStopped)
+
+
+def _expired(authority: Any) -> x509.Certificate:
+    valid = authority.client.certificate
+    return (
+        x509.CertificateBuilder()
+        .subject_name(valid.subject)
+        .issuer_name(valid.issuer)
+        .public_key(valid.public_key())
+        .serial_number(7)
+        .not_valid_before(valid.not_valid_before_utc)
+        .not_valid_after(valid.not_valid_before_utc)
+        .sign(authority.ca.key, hashes.SHA256())
+    )
+
+
+def test_a_session_without_a_certificate_is_turned_away(serve, authority):
+    server = serve(authority.context()).answers(200)
+    session = requests.Session()
+    session.trust_env = False  # or REQUESTS_CA_BUNDLE would win over `verify`
+    session.verify = str(authority.ca_file)
+    assert "is not trusted" not in _failure(session, server.url).message
+    assert not server.seen
+
+
+def test_a_certificate_asked_for_after_the_request_is_shown(serve, authority):
+    context = authority.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_3
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.post_handshake_auth = True
+    server = serve(context)
+    before_and_after = []
+
+    def reply(handler: Any) -> None:
+        before_and_after.append(bool(handler.connection.getpeercert()))
+        handler.connection.verify_client_post_handshake()
+        _empty(handler)
+        handler.wfile.flush()
+
+    server.does(reply).does(
+        lambda handler: (before_and_after.append(bool(handler.connection.getpeercert())), _empty(handler))
+    )
+    session = _session(authority)
+    _ask(session, server.url)
+    _ask(session, server.url)
+    assert before_and_after == [False, True]
+
+
+def test_plain_http_is_never_spoken(server, authority):
+    server.answers(200)
+    assert isinstance(_failure(_session(authority), server.url), Misconfigured)
+    assert not server.seen
+
+
+def test_old_tls_is_never_spoken(authority):
+    for adapter in _session(authority).adapters.values():
+        assert adapter._context.minimum_version is ssl.TLSVersion.TLSv1_2  # type: ignore[attr-defined]
+
+
+def test_only_the_named_hosts_get_the_lower_level(authority):
+    session = _session(authority)
+    assert WEAK_DH_HOSTS == ("nfe.sefaz.go.gov.br",)
+    levels = {prefix: adapter._context.security_level for prefix, adapter in session.adapters.items()}
+    assert levels == {"https://nfe.sefaz.go.gov.br/": 1, "https://": 2}
+    for url in ("https://nfe.sefaz.go.gov.br.example/", "https://homolog.sefaz.go.gov.br/nfe"):
+        assert session.get_adapter(url) is session.adapters["https://"]
+
+
+def test_the_lower_level_offers_no_weaker_suites(authority):
+    normal, weak = (
+        {cipher["name"] for cipher in adapter._context.get_ciphers()}
+        for adapter in (_session(authority).adapters[name] for name in ("https://", "https://nfe.sefaz.go.gov.br/"))
+    )
+    assert weak <= normal
+    assert "DHE-RSA-AES128-GCM-SHA256" in weak
+
+
+def test_the_suites_that_sefaz_needs_are_offered(authority):
+    # Probe of 2026-09-25: PR speaks only the first, BA and AN only the second.
+    offered = {cipher["name"] for cipher in _session(authority).adapters["https://"]._context.get_ciphers()}
+    assert {"ECDHE-RSA-AES128-SHA256", "ECDHE-RSA-AES256-SHA384", "ECDHE-RSA-AES128-GCM-SHA256"} <= offered
+
+
+def test_icp_brasils_roots_are_trusted(authority):
+    context = _session(authority, ca_file=None).adapters["https://"]._context
+    names = {dict(part[0] for part in ca["subject"]).get("commonName") for ca in context.get_ca_certs()}
+    assert {f"Autoridade Certificadora Raiz Brasileira v{version}" for version in (5, 10, 11)} <= names
+    assert len(names) > 50, "and the public ones"
+
+
+def test_the_packaged_roots_are_what_their_header_says():
+    text = (Path(mutual_tls.__file__).parents[1] / "data/icp_brasil_roots.pem").read_text()
+    for root in x509.load_pem_x509_certificates(text.encode()):
+        root.verify_directly_issued_by(root)
+        assert root.fingerprint(hashes.SHA256()).hex() in text
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_the_key_is_only_ever_written_encrypted_and_then_gone(authority, monkeypatch, tmp_path, in_memory):
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with mutual_tls._client_pem(authority.client.key, authority.client.certificate, []) as (path, password):
+        content = Path(path).read_bytes()
+        modes = {entry.stat().st_mode & 0o777 for entry in tmp_path.rglob("client.pem")}
+    assert b"BEGIN ENCRYPTED PRIVATE KEY" in content
+    assert b"BEGIN PRIVATE KEY" not in content
+    assert serialization.load_pem_private_key(content, password)
+    assert len(password) == 32
+    assert modes == (set() if in_memory else {0o600})
+    assert not list(tmp_path.rglob("client.pem"))
+    assert not Path(path).exists()
+
+
+def test_a_session_works_from_a_private_file_too(serve, authority, monkeypatch):
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    server = serve(authority.context()).answers(200)
+    assert _ask(_session(authority), server.url) == 200
+
+
+def test_a_missing_ca_file_is_named(authority, tmp_path):
+    with pytest.raises(Misconfigured, match="NFE_SEFAZ_CA_FILE"):
+        _session(authority, ca_file=tmp_path / "none.pem")
+    (tmp_path / "none.pem").write_text("nonsense")
+    with pytest.raises(Misconfigured, match="NFE_SEFAZ_CA_FILE"):
+        _session(authority, ca_file=tmp_path / "none.pem")
+
+
+def test_a_key_of_another_certificate_stops_the_seller(authority, stranger):
+    with pytest.raises(SellerStopped, match="sefaz-certificate-unusable"):
+        mtls_session(stranger.client.key, authority.client.certificate)
