@@ -155,10 +155,10 @@ def _sqlite(url: str) -> Engine:
 class Store:
     """The database of one installation, through one engine and one vault."""
 
-    def __init__(self, engine: Engine, vault: Vault, *, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, engine: Engine, vault: Vault) -> None:
         self.engine = engine
         self.vault = vault
-        self._fixed_clock = clock
+        self._own_clock: Callable[[], datetime] | None = None
         self._offset = timedelta()
         self._offset_at = -CLOCK_CHECK
 
@@ -166,13 +166,17 @@ class Store:
 
     def now(self) -> datetime:
         """The database's time, aware UTC; its distance from ours is measured once a minute."""
-        if self._fixed_clock is not None:
-            return self._fixed_clock()
+        if self._own_clock is not None:
+            return self._own_clock()
         if self.engine.dialect.name == "postgresql" and time.monotonic() - self._offset_at > CLOCK_CHECK:
             with self.engine.connect() as connection:
                 theirs: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
             self._offset, self._offset_at = theirs - datetime.now(UTC), time.monotonic()
         return datetime.now(UTC) + self._offset
+
+    def set_clock(self, clock: Callable[[], datetime]) -> None:
+        """Use this clock instead of the database's."""
+        self._own_clock = clock
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
 from workflow.nfe.invoice import Invoice, Issuer, Product
 from workflow.nfe.xml import Numbering, TemplateSet

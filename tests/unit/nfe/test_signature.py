@@ -1,12 +1,11 @@
+import pytest
 import xmlsec
 from lxml import etree
 
-import pytest
-from workflow.errors import Invalid
 from workflow.nfe.certificate import SigningKey
 from workflow.nfe.invoice import Invoice
 from workflow.nfe.schema import validate
-from workflow.nfe.signature import DS, digest_value, sign, verify
+from workflow.nfe.signature import DS, sign, verify
 from workflow.nfe.xml import Numbering, TemplateSet, render
 
 

