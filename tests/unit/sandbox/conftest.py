@@ -75,7 +75,9 @@ class Seller:
     pem: str
     session: requests.Session = field(default_factory=requests.Session)
 
-    def post(self, service: str, message: bytes | str, timeout: float = 5, *, wrapped: bool = True) -> requests.Response:
+    def post(
+        self, service: str, message: bytes | str, timeout: float = 5, *, wrapped: bool = True
+    ) -> requests.Response:
         """One message to one service."""
         text = message if isinstance(message, str) else message.decode()
         wsdl = f"http://www.portalfiscal.inf.br/nfe/wsdl/{service}"

@@ -11,9 +11,7 @@ from .conftest import Partner
 ORDINARY, ERRORED, HIDDEN = 0, 4, 11
 
 
-def test_the_whole_path_from_token_to_verdict(
-    partner: Partner, examples: list[Example], nfeProc: bytes
-) -> None:
+def test_the_whole_path_from_token_to_verdict(partner: Partner, examples: list[Example], nfeProc: bytes) -> None:
     example = examples[ORDINARY]
     details = partner.details(example.shipment_id, partner.restricted())
     assert details.json() == {"payload": example.details}
@@ -129,9 +127,7 @@ def test_the_same_bytes_again_are_a_repeat_and_others_a_conflict(
     assert (entry["effective"], entry["repeats"]) == (1, 1)
 
 
-def test_a_refused_invoice_may_be_submitted_again(
-    partner: Partner, examples: list[Example], nfeProc: bytes
-) -> None:
+def test_a_refused_invoice_may_be_submitted_again(partner: Partner, examples: list[Example], nfeProc: bytes) -> None:
     example = examples[ERRORED]
     partner.submit(example.shipment_id, nfeProc)
     assert partner.status(example.shipment_id) == "Errored"

@@ -137,9 +137,7 @@ def test_the_signature_must_fit_the_document_and_the_issuer(
     assert seller.authorize(note(key=key_of(folder, "15436940000103"))) == "213"
     expired = key_of(folder, not_valid_after=datetime.now(UTC) - timedelta(days=1))
     assert seller.authorize(note(key=expired)) == "291"
-    stranger = certificates.seller_pfx(
-        certificates.make_authority(), cnpj=SELLER_CNPJ, name="X", password=PASSWORD
-    )
+    stranger = certificates.seller_pfx(certificates.make_authority(), cnpj=SELLER_CNPJ, name="X", password=PASSWORD)
     assert seller.authorize(note(key=load_pfx(stranger, PASSWORD))) == "293"
     seller.control("settings", {"chain": False})
     assert seller.authorize(note(key=load_pfx(stranger, PASSWORD))) == "100"
@@ -255,9 +253,7 @@ def test_a_cancellation_has_a_deadline(seller: Seller, note: Draw) -> None:
     assert decided(seller.cancel(nfe, nProt)) == "155"
 
 
-def test_a_cancellation_must_be_of_a_known_note_now_and_by_its_issuer(
-    seller: Seller, note: Draw, folder: Path
-) -> None:
+def test_a_cancellation_must_be_of_a_known_note_now_and_by_its_issuer(seller: Seller, note: Draw, folder: Path) -> None:
     nfe, nProt = note(), "1" * 15
     assert decided(seller.cancel(nfe, nProt)) == "494"
     seller.authorize(nfe)
