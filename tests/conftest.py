@@ -7,7 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
-from workflow.nfe.certificate import SigningKey
+
+from workflow.nfe.certificate import SigningKey, load_pfx
 
 #: The holder of the throw-away certificate, and the issuer of the tests' invoices.
 CNPJ = "99999999000191"
@@ -44,4 +45,4 @@ def a1_pfx() -> bytes:
 @pytest.fixture(scope="session")
 def signing_key(a1_pfx: bytes) -> SigningKey:
     """The parsed key of that certificate."""
-    return SigningKey.load_pfx(a1_pfx, "secret")
+    return load_pfx(a1_pfx, "secret")

@@ -4,7 +4,6 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -31,22 +30,6 @@ class SigningKey:
     #: The certificate as a signature holds it: Base64 of the DER, in one line.
     certificate_text: str = field(repr=False)
 
-    @classmethod
-    def load_pfx(cls, pfx: bytes, password: str) -> Self:
-        """Raise Invalid: `not-a-pfx`, `wrong-password`, `no-key` or `not-rsa`."""
-        if not _PFX_HEADER.match(pfx):
-            raise Invalid("not-a-pfx", "the certificate file is not a PFX (PKCS #12); give the A1 file itself")
-        try:
-            key, certificate, chain = pkcs12.load_key_and_certificates(pfx, password.encode() or None)
-        except ValueError as error:
-            raise Invalid("wrong-password", "the password does not open the PFX, or the file is damaged") from error
-        if key is None or certificate is None:
-            raise Invalid("no-key", "the PFX holds no private key with its certificate; export it with the key")
-        if not isinstance(key, RSAPrivateKey) or key.key_size < _SMALLEST_KEY:
-            raise Invalid("not-rsa", f"the PFX's key is not RSA of {_SMALLEST_KEY} bits or more")
-        text = b64encode(certificate.public_bytes(Encoding.DER)).decode()
-        return cls(key, certificate, tuple(chain), cnpj_of(certificate), text)
-
     @property
     def not_valid_after(self) -> datetime:
         """The last moment of the certificate, UTC."""
@@ -62,8 +45,19 @@ class SigningKey:
 
 
 def load_pfx(pfx: bytes, password: str) -> SigningKey:
-    """The key of a PFX; see `SigningKey.load_pfx`."""
-    return SigningKey.load_pfx(pfx, password)
+    """The key of a PFX; raise Invalid: `not-a-pfx`, `wrong-password`, `no-key` or `not-rsa`."""
+    if not _PFX_HEADER.match(pfx):
+        raise Invalid("not-a-pfx", "the certificate file is not a PFX (PKCS #12); give the A1 file itself")
+    try:
+        key, certificate, chain = pkcs12.load_key_and_certificates(pfx, password.encode() or None)
+    except ValueError as error:
+        raise Invalid("wrong-password", "the password does not open the PFX, or the file is damaged") from error
+    if key is None or certificate is None:
+        raise Invalid("no-key", "the PFX holds no private key with its certificate; export it with the key")
+    if not isinstance(key, RSAPrivateKey) or key.key_size < _SMALLEST_KEY:
+        raise Invalid("not-rsa", f"the PFX's key is not RSA of {_SMALLEST_KEY} bits or more")
+    text = b64encode(certificate.public_bytes(Encoding.DER)).decode()
+    return SigningKey(key, certificate, tuple(chain), cnpj_of(certificate), text)
 
 
 def cnpj_of(certificate: x509.Certificate) -> str | None:

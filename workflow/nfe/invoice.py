@@ -32,7 +32,7 @@ MAX_NNF = 999_999_999
 
 
 def _fitted(value: object) -> object:
-    return fit(value, len(value)) if isinstance(value, str) else value
+    return fit(value, 10_000) if isinstance(value, str) else value
 
 
 def _compacted(value: object) -> object:
@@ -67,7 +67,7 @@ def _checked_infCpl(value: str) -> str:
     return value
 
 
-Optional = BeforeValidator(_unless_empty)
+EmptyIsNone = BeforeValidator(_unless_empty)
 Cnpj = Annotated[str, BeforeValidator(_compacted), AfterValidator(_checked_cnpj)]
 Text2To60 = Annotated[str, BeforeValidator(_fitted), StringConstraints(min_length=2, max_length=60)]
 Text1To60 = Annotated[str, BeforeValidator(_fitted), StringConstraints(min_length=1, max_length=60)]
@@ -99,13 +99,13 @@ class Address(_Frozen):
 
     street: Text2To60
     number: Text1To60 = "S/N"
-    complement: Annotated[Text1To60 | None, Optional] = None
+    complement: Annotated[Text1To60 | None, EmptyIsNone] = None
     district: Text2To60
     city_code: Annotated[str, StringConstraints(pattern="^[0-9]{7}$")]
     city: Text2To60
     uf: Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
     cep: Annotated[str, BeforeValidator(_digits_only), StringConstraints(pattern="^[0-9]{8}$")]
-    phone: Annotated[Phone | None, Optional] = None
+    phone: Annotated[Phone | None, EmptyIsNone] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -132,7 +132,7 @@ class RespTec(_Frozen):
     contact: Text2To60
     email: Annotated[str, BeforeValidator(_fitted), StringConstraints(min_length=6, max_length=60)]
     phone: Phone
-    id_csrt: Annotated[TwoDigits | None, Optional] = None
+    id_csrt: Annotated[TwoDigits | None, EmptyIsNone] = None
     csrt: SecretStr | None = None
 
     @model_validator(mode="after")
@@ -147,7 +147,7 @@ class Issuer(_Frozen):
 
     seller_id: Annotated[str, StringConstraints(min_length=2, max_length=60)]
     name: Text2To60
-    trade_name: Annotated[Text1To60 | None, Optional] = None
+    trade_name: Annotated[Text1To60 | None, EmptyIsNone] = None
     cnpj: Cnpj
     ie: Annotated[str, BeforeValidator(_compacted), StringConstraints(pattern="^([0-9]{2,14}|ISENTO)$")]
     #: Which regimes can be issued is said in `taxes.SUPPORTED_REGIMES`.
@@ -167,7 +167,7 @@ class Issuer(_Frozen):
     modFrete: Literal["0", "1", "2", "3", "4", "9"] = "0"
 
     #: Used where MarketplaceTaxInfo is missing.
-    intermediary_cnpj: Annotated[Cnpj | None, Optional] = None
+    intermediary_cnpj: Annotated[Cnpj | None, EmptyIsNone] = None
     intermediary_id: Literal["SellerId", "SellerDisplayName"] = "SellerId"
     #: Whose CNPJ card/CNPJ says: NT 2020.006, 6.2 wants the intermediary's, when it pays the seller.
     card_cnpj: Literal["intermediary", "acquirer"] = "intermediary"
@@ -205,20 +205,20 @@ class Product(_Frozen):
     """What the catalogue knows of one SKU; a plain dictionary of strings is enough for `Product.parse`."""
 
     sku: Text1To60
-    title: Annotated[str | None, Optional, BeforeValidator(_fitted)] = None
+    title: Annotated[str | None, EmptyIsNone, BeforeValidator(_fitted)] = None
     ncm: Annotated[str, BeforeValidator(_digits_only), StringConstraints(pattern="^[0-9]{8}$")]
     cest: Annotated[
-        Annotated[str, BeforeValidator(_digits_only), StringConstraints(pattern="^[0-9]{7}$")] | None, Optional
+        Annotated[str, BeforeValidator(_digits_only), StringConstraints(pattern="^[0-9]{7}$")] | None, EmptyIsNone
     ] = None
     origin: Annotated[str, StringConstraints(pattern="^[0-8]$")] = "0"
     unit: Annotated[str, BeforeValidator(_fitted), StringConstraints(min_length=1, max_length=6)] = "UN"
-    gtin: Annotated[Annotated[str, AfterValidator(_checked_gtin)] | None, Optional] = None
+    gtin: Annotated[Annotated[str, AfterValidator(_checked_gtin)] | None, EmptyIsNone] = None
     #: None here and below: the issuer's own setting.
-    csosn: Annotated[Annotated[str, StringConstraints(pattern="^[0-9]{3}$")] | None, Optional] = None
-    pis_cst: Annotated[TwoDigits | None, Optional] = None
-    cofins_cst: Annotated[TwoDigits | None, Optional] = None
-    cfop_in_state: Annotated[Annotated[str, StringConstraints(pattern="^5[0-9]{3}$")] | None, Optional] = None
-    cfop_interstate: Annotated[Annotated[str, StringConstraints(pattern="^6[0-9]{3}$")] | None, Optional] = None
+    csosn: Annotated[Annotated[str, StringConstraints(pattern="^[0-9]{3}$")] | None, EmptyIsNone] = None
+    pis_cst: Annotated[TwoDigits | None, EmptyIsNone] = None
+    cofins_cst: Annotated[TwoDigits | None, EmptyIsNone] = None
+    cfop_in_state: Annotated[Annotated[str, StringConstraints(pattern="^5[0-9]{3}$")] | None, EmptyIsNone] = None
+    cfop_interstate: Annotated[Annotated[str, StringConstraints(pattern="^6[0-9]{3}$")] | None, EmptyIsNone] = None
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:

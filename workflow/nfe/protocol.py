@@ -1,6 +1,7 @@
 """SEFAZ's protocol, and the `nfeProc` made of the stored bytes and the protocol: spliced, never re-serialised."""
 
 import re
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from lxml import etree
@@ -16,14 +17,14 @@ _DECLARATION = re.compile(rb"^\s*(?:\xef\xbb\xbf)?\s*<\?xml[^>]*\?>\s*")
 
 
 class Protocol(NamedTuple):
-    """`infProt`: `nProt` and `digVal` may be absent, `dhRecbto` is SEFAZ's own text with its offset."""
+    """`infProt`: `nProt` is empty where nothing was authorised, `digVal` may be absent, `dhRecbto` is aware and UTC."""
 
     chNFe: str
     cStat: str
     xMotivo: str
-    nProt: str | None
+    nProt: str
     digVal: str | None
-    dhRecbto: str
+    dhRecbto: datetime
 
     @property
     def is_authorized(self) -> bool:
@@ -33,17 +34,28 @@ class Protocol(NamedTuple):
 
 def parse_protocol(protNFe: bytes) -> Protocol:
     """The fields of a protNFe; raise Invalid('bad-protocol') when it holds no infProt."""
-    root = parsed(protNFe)
-    infProt = root.find(f"{{{NFE}}}infProt")
+    return _protocol(parsed(protNFe))
+
+
+def protocol_of(nfeProc: bytes) -> Protocol:
+    """The protocol inside a nfeProc; raise Invalid('bad-protocol')."""
+    protNFe = parsed(nfeProc).find(f"{{{NFE}}}protNFe")
+    if protNFe is None:
+        raise Invalid("bad-protocol", "the document holds no protNFe")
+    return _protocol(protNFe)
+
+
+def _protocol(protNFe: etree._Element) -> Protocol:
+    infProt = protNFe.find(f"{{{NFE}}}infProt")
     if infProt is None:
         raise Invalid("bad-protocol", "protNFe holds no infProt; ask SEFAZ by key")
     return Protocol(
         chNFe=_field(infProt, "chNFe") or "",
         cStat=_field(infProt, "cStat") or "",
         xMotivo=_field(infProt, "xMotivo") or "",
-        nProt=_field(infProt, "nProt"),
+        nProt=_field(infProt, "nProt") or "",
         digVal=_field(infProt, "digVal"),
-        dhRecbto=_field(infProt, "dhRecbto") or "",
+        dhRecbto=_moment(_field(infProt, "dhRecbto") or ""),
     )
 
 
@@ -51,7 +63,14 @@ def _field(infProt: etree._Element, name: str) -> str | None:
     return (infProt.findtext(f"{{{NFE}}}{name}") or "").strip() or None
 
 
-def chNFe_in(signed: bytes) -> str:
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise Invalid("bad-protocol", "protNFe has no dhRecbto that is a moment; ask SEFAZ by key") from error
+
+
+def chNFe_of(signed: bytes) -> str:
     """The access key in a document's Id; raise Invalid('not-an-nfe')."""
     infNFe = parsed(signed).find(f"{{{NFE}}}infNFe")
     Id = infNFe.get("Id") if infNFe is not None else None
@@ -69,7 +88,7 @@ def splice(signed: bytes, protNFe: bytes) -> bytes:
     protocol = parse_protocol(protNFe)
     if not protocol.is_authorized:
         raise Invalid("protocol-not-authorized", f"the protocol's cStat is {protocol.cStat}: not authorised")
-    if protocol.chNFe != chNFe_in(signed):
+    if protocol.chNFe != chNFe_of(signed):
         raise Invalid("protocol-other-key", f"the protocol is of {protocol.chNFe}, another NF-e")
     if protocol.digVal is None:
         raise Invalid("protocol-no-digest", f"the protocol of {protocol.chNFe} has no digVal; ask SEFAZ by key")

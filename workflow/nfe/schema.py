@@ -1,6 +1,7 @@
 """The official XSD, from the package nfelib: compiled once per process, its complaints told without values."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,7 +43,9 @@ def validate(xml: bytes, schema: str = "nfe") -> None:
     document = parsed(xml)
     compiled = _compiled(schema)
     if not compiled.validate(document):
-        found = list(dict.fromkeys(_complaint(document, error) for error in compiled.error_log))
+        # lxml-stubs does not know that a log is a sequence.
+        log: Iterable[etree._LogEntry] = compiled.error_log  # type: ignore[assignment]
+        found = list(dict.fromkeys(_complaint(document, error) for error in log))
         raise Invalid("schema", f"{schema}: " + "; ".join(found[:_SHOWN]))
 
 
@@ -53,7 +56,7 @@ def parsed(xml: bytes) -> etree._Element:
         root = etree.fromstring(xml, parser)
     except etree.XMLSyntaxError as error:
         raise Invalid("not-xml", f"not well-formed XML near line {error.lineno}") from error
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]  # lxml-stubs lacks it
         raise Invalid("not-xml", "a document type declaration is not allowed")
     return root
 

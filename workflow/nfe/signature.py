@@ -6,19 +6,14 @@ the same document and key give the same bytes.
 """
 
 from base64 import b64decode
+from dataclasses import replace
 
 from cryptography.x509 import Certificate, load_der_x509_certificate
 from lxml import etree
-from signxml import (
-    CanonicalizationMethod,
-    DigestAlgorithm,
-    SignatureConfiguration,
-    SignatureConstructionMethod,
-    SignatureMethod,
-    XMLSigner,
-    XMLVerifier,
-)
+from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureConstructionMethod, SignatureMethod
 from signxml.exceptions import SignXMLException
+from signxml.signer import XMLSigner
+from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 
 from workflow.errors import Invalid
 from workflow.nfe.certificate import SigningKey
@@ -38,7 +33,7 @@ _EXPECTED = SignatureConfiguration(
 )
 
 
-class _Sha1Signer(XMLSigner):  # type: ignore[misc]  # signxml publishes no types
+class _Sha1Signer(XMLSigner):
     """A signer that takes SHA-1, and writes `Signature` without a prefix."""
 
     # Of an element inside a document lxml's C14N writes xmlns="" on each child: a wrong digest (rejection 297).
@@ -51,10 +46,16 @@ class _Sha1Signer(XMLSigner):  # type: ignore[misc]  # signxml publishes no type
             digest_algorithm=DigestAlgorithm.SHA1,
             c14n_algorithm=CanonicalizationMethod.CANONICAL_XML_1_0,
         )
-        self.namespaces = {None: DS}
+        self.namespaces = {None: DS}  # type: ignore[dict-item]  # None is no prefix, says its own code
 
     def check_deprecated_methods(self) -> None:
         """SHA-1 is what SEFAZ takes."""
+
+
+class _Verifier(XMLVerifier):
+    """A verifier that canonicalises as the signer does."""
+
+    excise_empty_xmlns_declarations = True
 
 
 def sign(xml: bytes, key: SigningKey) -> bytes:
@@ -83,10 +84,16 @@ def verify(xml: bytes) -> Certificate:
         raise Invalid("not-signed", "the document has no Signature with a certificate in it")
     try:
         certificate = load_der_x509_certificate(b64decode(embedded.text))
-        verified = XMLVerifier().verify(root, x509_cert=certificate, expect_config=_EXPECTED)
+        # Its dates are the caller's to judge: there is no clock here.
+        config = replace(_EXPECTED, verification_time=certificate.not_valid_before_utc)
+        verified = _Verifier().verify(root, x509_cert=certificate, expect_config=config)
     except (SignXMLException, ValueError) as error:
         raise Invalid("bad-signature", "the signature does not fit the document (SEFAZ: 297)") from error
-    if verified.signed_xml is None or verified.signed_xml.get("Id") != _signed_child(root).get("Id"):
+    if (
+        not isinstance(verified, VerifyResult)
+        or verified.signed_xml is None
+        or verified.signed_xml.get("Id") != _signed_child(root).get("Id")
+    ):
         raise Invalid("bad-signature", "the signature covers another element (SEFAZ: 298)")
     return certificate
 
@@ -103,7 +110,8 @@ def digest_value(xml: bytes) -> str:
 
 def _signed_root(root: etree._Element) -> etree._Element:
     """The root itself, or its first child that holds what is signed (NFe in nfeProc)."""
-    for candidate in (root, *root):
+    candidates: list[etree._Element] = [root, *root]
+    for candidate in candidates:
         if any(candidate.find(f"{{{NFE}}}{name}") is not None for name in _SIGNED):
             return candidate
     raise Invalid("not-signed", "the document has no infNFe, infEvento or infInut")

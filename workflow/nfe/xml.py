@@ -14,7 +14,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    FileSystemLoader,
+    FunctionLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+)
 from jinja2.sandbox import SandboxedEnvironment
 from lxml import etree
 
@@ -42,7 +50,7 @@ class TemplateSet:
     """The packaged templates, any of which a file of the same name in `folder` replaces; compiled once."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        packaged: BaseLoader = FileSystemLoader(str(resources.files("templates").joinpath("nfe.xml.j2").parent))
+        packaged: BaseLoader = FunctionLoader(_packaged)
         loader = ChoiceLoader([FileSystemLoader(folder), packaged]) if folder else packaged
         self._environment = SandboxedEnvironment(
             loader=loader,
@@ -79,6 +87,11 @@ class TemplateSet:
             reason = f"not well-formed near line {error.lineno} of its output"
             raise Invalid("bad-template", f"template {name}: {reason}; mend the template") from error
         return etree.tostring(root, encoding="unicode").encode()
+
+
+def _packaged(name: str) -> str | None:
+    file = resources.files("templates").joinpath(name)
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def _parser() -> etree.XMLParser:

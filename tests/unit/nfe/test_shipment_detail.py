@@ -22,7 +22,7 @@ def test_amazons_own_example_is_read() -> None:
 
 
 def test_every_field_may_be_absent_null_or_blank() -> None:
-    raw = b'{"BuyerName": "  ", "Payments": null, "ShippingAddress": {}, "ShipmentItems": [{"ItemPrice": {"Amount": ""}}]}'
+    raw = b'{"BuyerName": "  ", "Payments": null, "ShipmentItems": [{"ItemPrice": {"Amount": ""}}]}'
     detail = ShipmentDetail.parse(raw)
     assert detail.BuyerName is None
     assert detail.Payments == ()
@@ -34,9 +34,7 @@ def test_an_amount_written_as_a_number_keeps_its_cents() -> None:
     assert str(detail.ShipmentItems[0].ItemPrice.Amount) == "100.10"
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"[]", b"{}", b'{"payload": {}}', b'{"errors": [{"code": "x", "message": "y"}]}', b"<html>"]
-)
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"payload": {}}', b'{"errors": []}', b"<html>"])
 def test_what_is_not_shipment_details_is_refused(raw: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         ShipmentDetail.parse(raw)

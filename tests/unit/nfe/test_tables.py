@@ -1,3 +1,4 @@
+import itertools
 from importlib import resources
 
 from workflow.nfe import tables
@@ -22,7 +23,7 @@ def test_a_code_begins_with_its_unit() -> None:
 def test_cep_ranges_do_not_overlap() -> None:
     ranges = sorted(pair for unit in tables.ufs().values() for pair in unit.cep_ranges)
     assert all(first < last for first, last in ranges)
-    assert all(left[1] < right[0] for left, right in zip(ranges, ranges[1:], strict=False))
+    assert all(left[1] < right[0] for left, right in itertools.pairwise(ranges))
 
 
 def test_every_situation_names_a_packaged_fragment() -> None:
