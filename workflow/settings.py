@@ -5,7 +5,11 @@ folder that `NFE_SECRETS_DIR` names (default `/run/secrets`, where Docker puts t
 Without any of them the engine runs embedded: SQLite and a private Valkey in `NFE_DATA_DIR`.
 """
 
+import hashlib
 import os
+import re
+import stat
+import tempfile
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +19,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflow.errors import Misconfigured
+
+#: Linux takes 107 bytes for a socket's path, macOS 103.
+SOCKET_PATH_LIMIT = 100
+#: What neither a URL nor a client's own parsing of it changes.
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 class Settings(BaseSettings):
@@ -113,9 +122,40 @@ class Settings(BaseSettings):
         return self.database_url
 
     @property
+    def socket_path(self) -> Path:
+        """Where the embedded Valkey listens: in the data folder, or in a short private one where that cannot be."""
+        path = self.data_dir / "valkey.sock"
+        if _fits(path):
+            return path
+        name = f"nfe-{os.getuid()}-{hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]}"
+        path = Path(tempfile.gettempdir()) / name / "valkey.sock"
+        return path if _fits(path) else Path("/tmp") / name / "valkey.sock"  # noqa: S108  the folder is private, see below
+
+    @property
     def resolved_redis_url(self) -> str:
-        """The broker's URL in force: the embedded one listens on a socket in the data folder."""
-        return self.redis_url or f"redis+socket://{self.data_dir / 'valkey.sock'}"
+        """The broker's URL in force; raise Misconfigured when another user could listen in the embedded one's place."""
+        if self.redis_url:
+            return self.redis_url
+        path = self.socket_path
+        if path.parent != self.data_dir:
+            check_private(path.parent)
+        return f"redis+socket://{path}"
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(path)) is not None
+
+
+def check_private(folder: Path) -> None:
+    """Raise Misconfigured when the folder exists and anybody else owns it or may enter it."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise Misconfigured(
+            "not-private", f"{folder} must be ours alone (mode 0700); mend it, or choose another NFE_DATA_DIR"
+        )
 
 
 def load(**overrides: Any) -> Settings:

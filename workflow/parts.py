@@ -1,0 +1,210 @@
+"""The running parts, each as one command line and one environment: `nfe up`, containers and systemd start the same.
+
+Every part runs in the data folder, with `-P`: a `tasks.py` of the folder where somebody typed `nfe up` must not be
+taken for ours. Passwords travel in the environment, which other users cannot read, never in the command line.
+"""
+
+import http.client
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import SecretStr
+
+from workflow import embedded
+from workflow.errors import Misconfigured
+from workflow.settings import Settings, load
+
+#: Seconds without a sign of life after which a part is not healthy: many times the interval of its signs.
+SILENCE = 60.0
+#: Tasks that Flower keeps in memory: about 5.5 KB each.
+FLOWER_TASKS = 20_000
+FLOWER_COLUMNS = "name,uuid,state,args,result,received,started,runtime,worker"
+
+
+class Part(StrEnum):
+    """What `nfe up` runs."""
+
+    VALKEY = "valkey"
+    WORKER = "worker"
+    BEAT = "beat"
+    FLOWER = "flower"
+
+
+def needed(settings: Settings) -> tuple[Part, ...]:
+    """All parts of this installation, in the order of their start."""
+    return tuple(part for part in Part if part is not Part.VALKEY or settings.is_embedded)
+
+
+def argv(part: Part, settings: Settings) -> list[str]:
+    """The part's command line; raise Misconfigured when the part may not run like this."""
+    return _ARGV[part](settings)
+
+
+def worker_argv(settings: Settings) -> list[str]:
+    """Celery's worker; its own start-up talk with other workers would only slow it."""
+    return _celery(
+        "worker", "--loglevel", settings.log_level, "--concurrency", str(settings.concurrency), "-n", "worker@%h",
+        "--without-mingle", "--without-gossip",
+    )  # fmt: skip
+
+
+def beat_argv(settings: Settings) -> list[str]:
+    """Celery's clock, which starts the sweeps; two of them are harmless."""
+    schedule = settings.data_dir / "beat-schedule"
+    return _celery("beat", "--loglevel", settings.log_level, "--schedule", str(schedule), "--pidfile=")
+
+
+def flower_argv(settings: Settings) -> list[str]:
+    """Flower, read-only; raise Misconfigured when people from elsewhere could open it without a login."""
+    if _needs_login(settings) and not _login(settings):
+        raise Misconfigured(
+            "flower-without-login",
+            "Flower would be open to anybody; set NFE_FLOWER_BASIC_AUTH=user:password (or the secrets file"
+            " nfe_flower_basic_auth)",
+        )
+    return _celery(
+        "flower",
+        f"--address={settings.flower_address}",
+        f"--port={settings.flower_port}",
+        f"--url_prefix={settings.flower_url_prefix}",
+        "--read_only=True",
+        "--persistent=True",
+        f"--db={settings.data_dir / 'flower'}",
+        "--state_save_interval=60000",
+        f"--max_tasks={FLOWER_TASKS}",
+        "--purge_offline_workers=3600",
+        f"--tasks_columns={FLOWER_COLUMNS}",
+    )
+
+
+_ARGV: dict[Part, Callable[[Settings], list[str]]] = {
+    Part.VALKEY: embedded.valkey_argv,
+    Part.WORKER: worker_argv,
+    Part.BEAT: beat_argv,
+    Part.FLOWER: flower_argv,
+}
+
+
+def _celery(*words: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "celery", "-A", "tasks.app", *words]
+
+
+def _login(settings: Settings) -> str:
+    return settings.flower_basic_auth.get_secret_value()
+
+
+def _needs_login(settings: Settings) -> bool:
+    return not (settings.is_embedded and is_loopback(settings.flower_address))
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches the address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("")
+    (True, True, False, False)
+    """
+    try:
+        return address == "localhost" or ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def environment(part: Part, settings: Settings) -> dict[str, str]:
+    """Our own environment, with what the settings in force say otherwise, and with absolute paths."""
+    environ = dict(os.environ)
+    ours = load()
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, Path) or value != getattr(ours, name):
+            environ[f"NFE_{name.upper()}"] = _text(value)
+    if settings.database_url.startswith("sqlite:///"):
+        environ["NFE_DATABASE_URL"] = f"sqlite:///{Path(settings.database_url.removeprefix('sqlite:///')).absolute()}"
+    if "NFE_SECRETS_DIR" in environ:
+        environ["NFE_SECRETS_DIR"] = str(Path(environ["NFE_SECRETS_DIR"]).absolute())
+    if part is Part.FLOWER:
+        environ |= _flower_environment(settings)
+    return environ
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value.expanduser().absolute())
+    return "" if value is None else _duration(value)
+
+
+def _duration(value: Any) -> str:
+    return f"PT{value.total_seconds()}S" if hasattr(value, "total_seconds") else str(value)
+
+
+def _flower_environment(settings: Settings) -> Mapping[str, str]:
+    if _login(settings):
+        return {"FLOWER_BASIC_AUTH": _login(settings)}
+    # Only on our own loopback: there is no login that the API could ask for.
+    return {"FLOWER_UNAUTHENTICATED_API": "true"}
+
+
+def become(part: Part, settings: Settings) -> NoReturn:
+    """Replace this process by the part, so that a container's or systemd's signals reach it directly."""
+    line, environ = argv(part, settings), environment(part, settings)
+    os.chdir(_working_folder(settings))
+    sys.stdout.flush()
+    os.execve(line[0], line, environ)  # noqa: S606  no shell is wanted
+
+
+def _working_folder(settings: Settings) -> Path:
+    """The data folder; in a container it may be a volume that others own too."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Misconfigured("data-dir", f"{settings.data_dir}: {error.strerror}; set NFE_DATA_DIR") from error
+    return settings.data_dir
+
+
+def sign_of_life(part: Part, settings: Settings) -> Path:
+    """The file that the part touches while it does its work."""
+    return settings.data_dir / "alive" / part
+
+
+def is_healthy(part: Part, settings: Settings) -> bool:
+    """Whether the part works, seen from the same machine or container."""
+    if part is Part.VALKEY:
+        return embedded.answers(settings)
+    if part is Part.FLOWER:
+        return _flower_answers(settings)
+    try:
+        return time.time() - sign_of_life(part, settings).stat().st_mtime < SILENCE
+    except OSError:
+        return False
+
+
+def flower_url(settings: Settings) -> str:
+    """Where an operator's browser finds Flower."""
+    prefix = settings.flower_url_prefix.strip("/")
+    return f"http://{_reachable(settings.flower_address)}:{settings.flower_port}/" + (f"{prefix}/" if prefix else "")
+
+
+def _reachable(address: str) -> str:
+    """An address to connect to, for one to listen on."""
+    if address in ("", "0.0.0.0", "::"):  # noqa: S104
+        return "127.0.0.1"
+    return f"[{address}]" if ":" in address else address
+
+
+def _flower_answers(settings: Settings) -> bool:
+    connection = http.client.HTTPConnection(_reachable(settings.flower_address), settings.flower_port, timeout=2)
+    prefix = settings.flower_url_prefix.strip("/")
+    try:
+        connection.request("GET", f"/{prefix}/healthcheck" if prefix else "/healthcheck")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

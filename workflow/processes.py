@@ -1,0 +1,311 @@
+"""The supervisor of `nfe up` and `nfe demo`: starts the parts, starts again what dies, and leaves nobody behind.
+
+Each part has a process group of its own, so that a Ctrl-C reaches the supervisor only, which stops the parts in order:
+first who works, then the broker, which writes what it holds. When the supervisor itself is killed, Linux tells each
+part. Shipments need none of this: their rows are the truth.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from workflow import embedded, parts
+from workflow.errors import Misconfigured, NfeError
+from workflow.parts import Part
+from workflow.settings import Settings
+
+#: Waits between the deaths of a part and its new starts, in seconds; the last one repeats.
+RESTART_WAITS = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
+#: A part that lived this long starts afresh: its earlier deaths are forgotten.
+SETTLED_AFTER = 60.0
+#: How long a part without running stages may take to end, in seconds.
+GRACE = 10.0
+#: How often the parts are looked at, in seconds.
+LOOK = 0.2
+#: A log file larger than this is set aside at the next start of its part.
+LOG_LIMIT = 10 * 1024 * 1024
+
+#: Runs in the new process before the part does: asks Linux for a signal at the supervisor's death, then becomes the
+#: part. A function between fork and exec would do the same, but may hang where other threads run.
+_BOUND = """\
+import os, sys
+parent, death, *argv = sys.argv[1:]
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None).prctl(1, ctypes.c_ulong(int(death)), 0, 0, 0)
+if os.getppid() != int(parent):
+    sys.exit("the supervisor is gone")
+os.execv(argv[0], argv)
+"""
+
+
+class _Child:
+    """One part's process, through all its lives."""
+
+    def __init__(self, part: Part, settings: Settings, logs: Path | None) -> None:
+        self.part = part
+        self._settings = settings
+        self._logs = logs
+        self.process: subprocess.Popen[bytes] | None = None
+        self.deaths = 0
+        self.started = 0.0
+        #: When it may start again, on the monotonic clock.
+        self.due = 0.0
+
+    def start(self, lock: int) -> None:
+        """Start the part; the broker inherits the data folder's lock."""
+        death = signal.SIGTERM if self.part is Part.VALKEY else signal.SIGKILL
+        bound = [sys.executable, "-I", "-S", "-c", _BOUND, str(os.getpid()), str(int(death))]
+        out = self._open_log()
+        try:
+            self.process = subprocess.Popen(  # noqa: S603  our own command lines
+                [*bound, *parts.argv(self.part, self._settings)],
+                env=parts.environment(self.part, self._settings),
+                cwd=self._settings.data_dir,
+                stdin=subprocess.DEVNULL,
+                stdout=out or subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                pass_fds=(lock,) if self.part is Part.VALKEY else (),
+            )
+        finally:
+            if out:
+                out.close()
+        self.started = time.monotonic()
+        if self.process.stdout:
+            threading.Thread(target=_prefix, args=(self.part, self.process.stdout), daemon=True).start()
+
+    def _open_log(self) -> IO[bytes] | None:
+        if self._logs is None:
+            return None
+        path = self._logs / f"{self.part}.log"
+        if path.exists() and path.stat().st_size > LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        return path.open("ab")
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def bury(self) -> int:
+        """Take notice of a death: what is left of the group goes too. Returns the exit status."""
+        assert self.process is not None
+        status = self.process.wait()
+        self.kill()
+        if time.monotonic() - self.started > SETTLED_AFTER:
+            self.deaths = 0
+        self.postpone()
+        return status
+
+    def postpone(self) -> None:
+        """Wait longer before each start in a row."""
+        self.due = time.monotonic() + RESTART_WAITS[min(self.deaths, len(RESTART_WAITS) - 1)]
+        self.deaths += 1
+
+    def ask_to_end(self) -> None:
+        """SIGTERM for the part's first process only: it looks after its own children."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL for the whole group."""
+        if self.process:
+            with suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS says it with the second error
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+def _prefix(part: Part, lines: IO[bytes]) -> None:
+    """Copy a part's output to ours, each line under its part's name."""
+    with lines:
+        for line in lines:
+            sys.stdout.write(f"{part:<6} | {line.decode(errors='replace').rstrip()}\n")
+            sys.stdout.flush()
+
+
+class Supervisor:
+    """Runs the parts while its `with` block lasts; enter the block in the main thread.
+
+    Inside the block SIGTERM is a KeyboardInterrupt, as SIGINT is; one that arrives while the parts are being stopped
+    stops them at once. With `logs` the parts write to files there, otherwise to our standard output, line by line.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        chosen: Iterable[Part] = (),
+        logs: Path | None = None,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.settings = _with_port(settings)
+        self._parts = tuple(chosen) or parts.needed(settings)
+        self._logs = logs
+        self._say = say
+        self._children = [_Child(part, self.settings, logs) for part in self._parts]
+        self._lock = -1
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._looking = threading.Lock()
+        self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._left = ExitStack()
+
+    @property
+    def flower_url(self) -> str:
+        """Where an operator's browser finds Flower."""
+        return parts.flower_url(self.settings)
+
+    def pid(self, part: Part) -> int | None:
+        """The part's process, if it runs."""
+        process = next((child.process for child in self._children if child.part is part), None)
+        return process.pid if process else None
+
+    def __enter__(self) -> Self:
+        self._check()
+        try:
+            self._lock = self._left.enter_context(embedded.hold(self.settings.data_dir))
+            if self._logs is not None:
+                self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if threading.current_thread() is threading.main_thread():
+                before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+                self._left.callback(signal.signal, signal.SIGTERM, before)
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def run(self) -> None:
+        """Wait for SIGTERM or SIGINT."""
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            self._say("stopping: running stages are finished first; once more to stop at once")
+
+    def wait_until_healthy(self, timeout: float = 30.0) -> None:
+        """Return once every part works; raise Misconfigured with the part's name when one does not in time."""
+        deadline = time.monotonic() + timeout
+        for part in self._parts:
+            while not self._works(part):
+                if time.monotonic() > deadline:
+                    where = f"; see {self._logs / f'{part}.log'}" if self._logs else "; its output says why"
+                    raise Misconfigured("part-failed", f"{part} does not work after {timeout:.0f} s{where}")
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End all parts: who works first, the broker last; a second signal on the way ends them at once."""
+        self._stopping.set()
+        try:
+            with self._looking:
+                working = [child for child in self._children if child.part is not Part.VALKEY]
+                self._end(working)
+                self._end([child for child in self._children if child.part is Part.VALKEY])
+        except KeyboardInterrupt:
+            self._say("stopping at once")
+        finally:
+            for child in self._children:
+                child.kill()
+            self._ended.set()
+            self._left.close()
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        """Raise Misconfigured for what can be known before anything is started."""
+        if Part.FLOWER in self._parts:
+            parts.flower_argv(self.settings)
+            _listen(self.settings)
+
+    def _start(self) -> None:
+        for child in self._children:
+            _forget_signs(child.part, self.settings)
+            child.start(self._lock)
+            if child.part is Part.VALKEY:
+                self._await_valkey(child)
+        self._watcher.start()
+
+    def _await_valkey(self, child: _Child) -> None:
+        deadline = time.monotonic() + 3 * GRACE  # a long append-only file takes its time to be read
+        while not embedded.answers(self.settings):
+            if not child.is_alive or time.monotonic() > deadline:
+                raise Misconfigured("no-valkey", "the embedded Valkey did not start; set NFE_REDIS_URL to use another")
+            time.sleep(0.02)
+
+    def _works(self, part: Part) -> bool:
+        return self.pid(part) is not None and parts.is_healthy(part, self.settings)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(LOOK):
+            with self._looking:
+                if not self._stopping.is_set():
+                    self._look()
+        # Linux sends the signal of a parent's death when the thread dies that started the process.
+        self._ended.wait()
+
+    def _look(self) -> None:
+        for child in self._children:
+            if child.process is None and time.monotonic() >= child.due:
+                self._start_again(child)
+            elif child.process is not None and not child.is_alive:
+                status = child.bury()
+                wait = child.due - time.monotonic()
+                self._say(f"{child.part} ended (status {status}); starts again in {wait:.1f} s")
+
+    def _start_again(self, child: _Child) -> None:
+        try:
+            child.start(self._lock)
+        except (OSError, NfeError) as error:
+            child.postpone()
+            self._say(f"{child.part} could not be started again: {error}")
+
+    def _end(self, children: list[_Child]) -> None:
+        for child in children:
+            child.ask_to_end()
+        for child in children:
+            longest = self.settings.lease.total_seconds() if child.part is Part.WORKER else GRACE
+            deadline = time.monotonic() + longest
+            while child.is_alive and time.monotonic() < deadline:
+                time.sleep(0.05)
+            if child.is_alive:
+                self._say(f"{child.part} did not end in {longest:.0f} s and is killed")
+            child.kill()
+
+
+def _forget_signs(part: Part, settings: Settings) -> None:
+    """A predecessor's sign of life is none of the new part's."""
+    parts.sign_of_life(part, settings).unlink(missing_ok=True)
+
+
+def _with_port(settings: Settings) -> Settings:
+    """The settings with a free port for Flower where any will do."""
+    if settings.flower_port:
+        return settings
+    return settings.model_copy(update={"flower_port": _listen(settings)})
+
+
+def _listen(settings: Settings) -> int:
+    """Listen for a moment where Flower will; returns the port, or raises Misconfigured when it is not free."""
+    address, port = settings.flower_address, settings.flower_port
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.create_server((address, port), family=family) as server:
+            return int(server.getsockname()[1])
+    except OSError as error:
+        message = f"Flower cannot listen on {address}:{port} ({error.strerror}); NFE_FLOWER_PORT=0 takes a free port"
+        raise Misconfigured("port-in-use", message) from error
