@@ -8,14 +8,16 @@ import base64
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflow.sandbox.faults import Faults
+from workflow.sandbox.journal import Journal
 
 Outcome = Literal["accepted", "errored", "errored_once", "notfound"]
 Verdict = Literal["Processing", "Accepted", "Errored", "NotFound"]
@@ -90,9 +92,15 @@ class _Record:
 
 
 class AmazonBook:
-    """The state of the local Amazon; `clock` gives Unix time."""
+    """The state of the local Amazon; `clock` gives Unix time, `journal` is the file that outlives a restart."""
 
-    def __init__(self, settings: AmazonSettings, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: AmazonSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        journal: Path | None = None,
+    ) -> None:
         self._settings = settings
         self.clock = clock
         self.faults = Faults()
@@ -102,6 +110,14 @@ class AmazonBook:
         self._requests: list[tuple[float, str, str | None, str]] = []
         self._counts: Counter[str] = Counter()
         self._throttled: Counter[str] = Counter()
+        self._journal = Journal(journal)
+        self._journal.replay(
+            {
+                "shipment": lambda entry: self._keep(Shipment(**entry)),
+                "submitted": lambda entry: self._keep_submission(**entry),
+                "repeated": lambda entry: self._count_repeat(**entry),
+            }
+        )
 
     @property
     def settings(self) -> AmazonSettings:
@@ -118,6 +134,10 @@ class AmazonBook:
 
     def add(self, shipment: Shipment) -> None:
         """Announce a shipment, or replace its details and outcome; what was submitted for it stays."""
+        self._keep(shipment)
+        self._journal.write("shipment", shipment.model_dump())
+
+    def _keep(self, shipment: Shipment) -> None:
         known = self._records.get(shipment.shipment_id)
         if known is None:
             self._records[shipment.shipment_id] = _Record(shipment)
@@ -153,15 +173,27 @@ class AmazonBook:
         if last is not None and self._verdict(record.shipment, last) != "Errored":
             if last.md5 != md5:
                 raise Conflict(shipment_id)
-            record.repeats += 1
+            self._count_repeat(shipment_id)
+            self._journal.write("repeated", {"shipment_id": shipment_id})
             return
-        record.submissions.append(self._judge(record, xml, md5))
+        submission = self._judge(record, xml, md5)
+        self._keep_submission(shipment_id, submission)
+        self._journal.write("submitted", {"shipment_id": shipment_id, "submission": submission})
+
+    def _keep_submission(self, shipment_id: str, submission: Iterable[Any]) -> None:
+        kept = Submission(*submission)
+        self._records[shipment_id].submissions.append(kept)
+        if kept.chNFe is not None and kept.problem is None:
+            self._owner.setdefault(kept.chNFe, shipment_id)
+
+    def _count_repeat(self, shipment_id: str) -> None:
+        self._records[shipment_id].repeats += 1
 
     def _judge(self, record: _Record, xml: bytes, md5: str) -> Submission:
         chNFe, problem = authorised_key(xml)
         shipment = record.shipment
         if chNFe is not None and problem is None:
-            owner = self._owner.setdefault(chNFe, shipment.shipment_id)
+            owner = self._owner.get(chNFe, shipment.shipment_id)
             if owner != shipment.shipment_id:
                 problem = "the NF-e belongs to another shipment"
         refused = shipment.outcome == "errored" or (shipment.outcome == "errored_once" and not record.submissions)
@@ -187,6 +219,10 @@ class AmazonBook:
         """Write one request down; `result` is the HTTP status or the fault that took its place."""
         self._counts[operation] += 1
         self._requests.append((self.clock(), operation, next(iter(names), None), result))
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._journal.close()
 
     def holds(self) -> dict[str, Any]:
         """What the counterpart has at start, for its first line."""

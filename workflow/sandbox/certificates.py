@@ -112,6 +112,14 @@ def seller_pfx(
     )
 
 
+def demo_a1(folder: Path, *, cnpj: str, name: str, password: str) -> Path:
+    """The PFX of a seller in `folder`, made at the first call; named after its CNPJ."""
+    path = folder / f"a1-{cnpj}.pfx"
+    if not path.exists():
+        write_private(path, seller_pfx(authority(folder), cnpj=cnpj, name=name, password=password))
+    return path
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

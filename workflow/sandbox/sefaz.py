@@ -298,7 +298,7 @@ def _void(book: SefazBook, request: Request) -> str:
     book.count(given.cStat)
     done = given.cStat == "102"
     if done:
-        book.voided.append(wanted)
+        book.void(wanted)
     nProt = wanted.nProt if done else None
     return sefaz_answers.retInutNFe(given, cUF=cUF, at=book.clock(), asked=asked, nProt=nProt)
 

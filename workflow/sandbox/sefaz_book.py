@@ -7,14 +7,16 @@ A refusal leaves no trace but its count. Nothing here knows HTTP or XML beyond t
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflow.sandbox.certificates import Authority
 from workflow.sandbox.faults import Faults
+from workflow.sandbox.journal import Journal
 from workflow.sandbox.stat import Stat, refusal
 
 
@@ -98,9 +100,15 @@ class Voided(NamedTuple):
 
 
 class SefazBook:
-    """The state of the local SEFAZ; `clock` gives Unix time."""
+    """The state of the local SEFAZ; `clock` gives Unix time, `journal` is the file that outlives a restart."""
 
-    def __init__(self, settings: SefazSettings, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: SefazSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        journal: Path | None = None,
+    ) -> None:
         self._settings = settings
         self.clock = clock
         self.faults = Faults()
@@ -115,6 +123,14 @@ class SefazBook:
         self._requests: list[tuple[float, str, list[str], str]] = []
         self._counts: Counter[str] = Counter()
         self._stats: Counter[str] = Counter()
+        self._journal = Journal(journal)
+        self._journal.replay(
+            {
+                "authorised": lambda entry: self._keep(Authorised(**entry)),
+                "cancelled": lambda entry: self._mark_cancelled(**entry),
+                "voided": lambda entry: self._keep_voided(Voided(**entry)),
+            }
+        )
 
     @property
     def settings(self) -> SefazSettings:
@@ -152,8 +168,40 @@ class SefazBook:
 
     def authorise(self, entry: Authorised) -> None:
         """Keep an authorised NF-e; its key and its number are taken for ever."""
+        self._keep(entry)
+        self._journal.write("authorised", asdict(entry))
+
+    def _keep(self, entry: Authorised) -> None:
         self.by_key[entry.chNFe] = entry
         self._by_number[entry.cnpj, entry.serie, entry.nNF] = entry.chNFe
+        self._count_protocol(entry.nProt)
+
+    def cancel(self, chNFe: str, *, at: float, nProt: str, procEventoNFe: str) -> None:
+        """Mark an authorised NF-e as cancelled by the event of that protocol."""
+        self._mark_cancelled(chNFe, at, nProt, procEventoNFe)
+        about = {"chNFe": chNFe, "at": at, "nProt": nProt, "procEventoNFe": procEventoNFe}
+        self._journal.write("cancelled", about)
+
+    def _mark_cancelled(self, chNFe: str, at: float, nProt: str, procEventoNFe: str) -> None:
+        known = self.by_key[chNFe]
+        known.cancelled_at, known.procEventoNFe = at, procEventoNFe
+        self._count_protocol(nProt)
+
+    def void(self, entry: Voided) -> None:
+        """Keep a voided range."""
+        self._keep_voided(entry)
+        self._journal.write("voided", entry._asdict())
+
+    def _keep_voided(self, entry: Voided) -> None:
+        self.voided.append(entry)
+        self._count_protocol(entry.nProt)
+
+    def _count_protocol(self, nProt: str) -> None:
+        self._protocols = max(self._protocols, int(nProt[5:]))
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._journal.close()
 
     def numbers_used(self, asked: Voided) -> bool:
         """Whether an NF-e was authorised with a number of the range."""

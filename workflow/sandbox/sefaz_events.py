@@ -38,8 +38,8 @@ def _register(book: SefazBook, evento: etree._Element, known: Authorised, about:
     given = stat("155" if _is_late(book, known) else "135")
     nProt, at = book.next_protocol(about.chNFe[:2]), book.clock()
     answer = sefaz_answers.retEvento(given, about, at=at, nProt=nProt)
-    known.cancelled_at = at
-    known.procEventoNFe = sefaz_answers.procEventoNFe(etree.tostring(evento, encoding="unicode"), answer)
+    procEventoNFe = sefaz_answers.procEventoNFe(etree.tostring(evento, encoding="unicode"), answer)
+    book.cancel(known.chNFe, at=at, nProt=nProt, procEventoNFe=procEventoNFe)
     book.count(given.cStat)
     return answer
 

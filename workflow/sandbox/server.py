@@ -21,10 +21,14 @@ from tornado.web import Application
 
 from workflow.sandbox import amazon, sefaz
 from workflow.sandbox.amazon_book import AmazonBook, AmazonSettings, Shipment
-from workflow.sandbox.certificates import server_context
+from workflow.sandbox.certificates import demo_a1, server_context
 from workflow.sandbox.sefaz_book import SefazBook, SefazSettings
+from workflow.sandbox.shipments import SELLER_CNPJ, SELLER_NAME
 
 LOOPBACK = "127.0.0.1"
+
+#: Of the demo seller's A1, which is worth nothing elsewhere.
+A1_PASSWORD = "sandbox"  # noqa: S105
 
 #: More than the largest answerable message (500 KB), so that 214 can be answered instead of a closed door.
 _MAX_BODY = 4_000_000
@@ -36,13 +40,18 @@ Book = TypeVar("Book", AmazonBook, SefazBook)
 
 
 class Announcement(NamedTuple):
-    """Where a counterpart listens and what it holds; `ca_file` is what its TLS must be verified with."""
+    """Where a counterpart listens and what it holds.
+
+    SEFAZ's TLS is verified with `ca_file`; `a1_file` is a certificate that may enter, of the demo seller.
+    """
 
     what: str
     url: str
     control_url: str
     holds: dict[str, Any]
     ca_file: str | None = None
+    a1_file: str | None = None
+    a1_password: str | None = None
 
     def as_json(self) -> str:
         """One line for programs."""
@@ -52,6 +61,8 @@ class Announcement(NamedTuple):
         """One line for people."""
         holds = ", ".join(f"{name} {value}" for name, value in self.holds.items())
         trust = f"; trust {self.ca_file}" if self.ca_file else ""
+        if self.a1_file:
+            trust += f"; enter with {self.a1_file} (password {self.a1_password})"
         return f"local {self.what} on {self.url}; control {self.control_url}/_control/{trust}; {holds}"
 
 
@@ -60,12 +71,14 @@ class Listening(NamedTuple):
 
     servers: tuple[HTTPServer, ...]
     announcement: Announcement
+    book: AmazonBook | SefazBook
 
     async def close(self) -> None:
         """Take no more requests and close what is open."""
         for server in self.servers:
             server.stop()
             await server.close_all_connections()
+        self.book.close()
 
 
 Opener = Callable[[], Awaitable[Listening]]
@@ -127,31 +140,36 @@ class Started(Generic[Book]):
 
 
 def start_amazon(
-    port: int = 0, *, settings: AmazonSettings | None = None, shipments: Iterable[Shipment] = ()
+    port: int = 0,
+    *,
+    folder: Path | None = None,
+    settings: AmazonSettings | None = None,
+    shipments: Iterable[Shipment] = (),
 ) -> Started[AmazonBook]:
-    """Start a local Amazon on a thread; port 0 is a free one."""
-    book = _amazon_book(settings, shipments)
+    """Start a local Amazon on a thread; port 0 is a free one, with a folder its memory outlives it."""
+    book = _amazon_book(folder, settings, shipments)
     return Started(book, lambda: _open_amazon(book, port))
 
 
 def start_sefaz(
     folder: Path, port: int = 0, control_port: int = 0, *, settings: SefazSettings | None = None
 ) -> Started[SefazBook]:
-    """Start a local SEFAZ on a thread, its authority and server certificate kept in `folder`."""
-    book = SefazBook(settings or SefazSettings())
+    """Start a local SEFAZ on a thread; its authority, its certificates and its memory are kept in `folder`."""
+    book = _sefaz_book(folder, settings)
     return Started(book, lambda: _open_sefaz(book, port, control_port, folder))
 
 
 def serve_amazon(
     port: int,
     *,
+    folder: Path | None = None,
     settings: AmazonSettings | None = None,
     shipments: Iterable[Shipment] = (),
     as_json: bool = False,
     parent_death: bool = False,
 ) -> None:
     """Serve a local Amazon until SIGTERM or SIGINT; with `parent_death` also until the parent is gone."""
-    book = _amazon_book(settings, shipments)
+    book = _amazon_book(folder, settings, shipments)
     _serve(lambda: _open_amazon(book, port), as_json=as_json, parent_death=parent_death)
 
 
@@ -165,22 +183,28 @@ def serve_sefaz(
     parent_death: bool = False,
 ) -> None:
     """Serve a local SEFAZ until SIGTERM or SIGINT; with `parent_death` also until the parent is gone."""
-    book = SefazBook(settings or SefazSettings())
+    book = _sefaz_book(folder, settings)
     opener: Opener = lambda: _open_sefaz(book, port, control_port, folder)  # noqa: E731 - reads as above
     _serve(opener, as_json=as_json, parent_death=parent_death)
 
 
-def _amazon_book(settings: AmazonSettings | None, shipments: Iterable[Shipment]) -> AmazonBook:
-    book = AmazonBook(settings or AmazonSettings())
+def _amazon_book(folder: Path | None, settings: AmazonSettings | None, shipments: Iterable[Shipment]) -> AmazonBook:
+    journal = folder / "amazon.jsonl" if folder else None
+    book = AmazonBook(settings or AmazonSettings(), journal=journal)
     for shipment in shipments:
-        book.add(shipment)
+        if book.find(shipment.shipment_id, None) is None:
+            book.add(shipment)
     return book
+
+
+def _sefaz_book(folder: Path, settings: SefazSettings | None) -> SefazBook:
+    return SefazBook(settings or SefazSettings(), journal=folder / "sefaz.jsonl")
 
 
 async def _open_amazon(book: AmazonBook, port: int) -> Listening:
     server, bound = _listen(amazon.application(book), port)
     url = f"http://{LOOPBACK}:{bound}"
-    return Listening((server,), Announcement("amazon", url, url, book.holds()))
+    return Listening((server,), Announcement("amazon", url, url, book.holds()), book)
 
 
 async def _open_sefaz(book: SefazBook, port: int, control_port: int, folder: Path) -> Listening:
@@ -189,7 +213,9 @@ async def _open_sefaz(book: SefazBook, port: int, control_port: int, folder: Pat
     server, bound = _listen(sefaz.application(book), port, ssl_options=context)
     control_server, control_bound = _listen(sefaz.control_application(book), control_port)
     urls = f"https://{LOOPBACK}:{bound}", f"http://{LOOPBACK}:{control_bound}"
-    return Listening((server, control_server), Announcement("sefaz", *urls, book.holds(), str(ca_file)))
+    a1_file = demo_a1(folder, cnpj=SELLER_CNPJ, name=SELLER_NAME, password=A1_PASSWORD)
+    said = Announcement("sefaz", *urls, book.holds(), str(ca_file), str(a1_file), A1_PASSWORD)
+    return Listening((server, control_server), said, book)
 
 
 def _listen(application: Application, port: int, **options: Any) -> tuple[HTTPServer, int]:

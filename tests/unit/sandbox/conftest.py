@@ -13,6 +13,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
+
 from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.event import render_cancellation
 from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
@@ -131,6 +132,7 @@ class Seller:
 @pytest.fixture
 def sefaz(folder: Path) -> Iterator[Started[SefazBook]]:
     """A local SEFAZ with an empty book."""
+    (folder / "sefaz.jsonl").unlink(missing_ok=True)
     with start_sefaz(folder) as started:
         yield started
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 import requests
+
 from workflow.sandbox.shipments import Example
 
 from .conftest import Partner

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
+
 from workflow.nfe.certificate import load_pfx
 from workflow.sandbox import certificates
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 from lxml import etree
+
 from workflow.nfe import schema
 from workflow.nfe.access_key import check_digit
 from workflow.nfe.certificate import SigningKey, load_pfx

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from workflow.nfe.certificate import load_pfx
+from workflow.sandbox.shipments import SELLER_CNPJ
+
 COMMAND = [sys.executable, "-m", "workflow.sandbox"]
 
 
@@ -22,11 +25,11 @@ def started(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_amazon_says_what_it_holds_and_ends_when_told(number: signal.Signals) -> None:
-    process, said = started("amazon", "--port", "0")
+def test_amazon_says_what_it_holds_and_ends_when_told(number: signal.Signals, tmp_path: Path) -> None:
+    process, said = started("amazon", "--port", "0", "--folder", str(tmp_path), "--shipments", "3")
     try:
         assert said["holds"]["credentials"] == "any"  # type: ignore[index]
-        assert requests.get(f"{said['control_url']}/_control/book", timeout=5).json()["shipments"] == {}
+        assert len(requests.get(f"{said['control_url']}/_control/book", timeout=5).json()["shipments"]) == 3
     finally:
         process.send_signal(number)
         assert process.wait(timeout=10) == 0
@@ -40,14 +43,15 @@ def test_sefaz_keeps_its_authority_in_the_folder(tmp_path: Path) -> None:
             seen.add(Path(said["ca_file"]).read_text())
             settings = requests.get(f"{said['control_url']}/_control/settings", timeout=5).json()
             assert settings["service"] == "107"
+            assert load_pfx(Path(said["a1_file"]).read_bytes(), said["a1_password"]).cnpj == SELLER_CNPJ
         finally:
             process.terminate()
             assert process.wait(timeout=10) == 0
     assert len(seen) == 1
 
 
-def test_a_hanging_answer_does_not_hold_the_end() -> None:
-    process, said = started("amazon")
+def test_a_hanging_answer_does_not_hold_the_end(tmp_path: Path) -> None:
+    process, said = started("amazon", "--folder", str(tmp_path))
     requests.post(f"{said['control_url']}/_control/faults", json={"kind": "hang_after_processing"}, timeout=5)
     with pytest.raises(requests.Timeout):
         requests.post(f"{said['url']}/auth/o2/token", timeout=0.3)
@@ -56,10 +60,11 @@ def test_a_hanging_answer_does_not_hold_the_end() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
-def test_a_counterpart_ends_with_its_parent() -> None:
+def test_a_counterpart_ends_with_its_parent(tmp_path: Path) -> None:
+    command = [*COMMAND, "amazon", "--parent-death", "--folder", str(tmp_path)]
     parent = (
         "import subprocess, sys\n"
-        f"child = subprocess.Popen({[*COMMAND, 'amazon', '--parent-death']!r}, stdout=subprocess.PIPE)\n"
+        f"child = subprocess.Popen({command!r}, stdout=subprocess.PIPE)\n"
         "child.stdout.readline()\n"
         "print(child.pid)\n"
     )

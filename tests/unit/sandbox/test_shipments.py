@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+
 from workflow.errors import Invalid
 from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
 from workflow.nfe.invoice import Invoice, Issuer, Product
