@@ -163,7 +163,7 @@ def _serial_numbers(numbers: Sequence[str]) -> str | None:
 
 
 def _fit_discounts(items: list[Item], doubts: list[str]) -> list[Item]:
-    """No line with a discount above its vProd: the rest lowers its freight and wrap, then the other lines.
+    """No line with a discount above its vProd: the rest lowers its own freight and wrap, then the other lines.
 
     The sum stays what the buyer paid; raise Invalid('discount-too-large') when that is below zero.
     """
@@ -172,16 +172,28 @@ def _fit_discounts(items: list[Item], doubts: list[str]) -> list[Item]:
     doubts.append("a discount is larger than its item's price: the rest is taken from freight and other items")
     lowered = [_lower_own_charges(item) for item in items]
     excess = sum((max(item.vDesc - item.vProd, ZERO) for item in lowered), ZERO)
-    capped = [replace(item, vDesc=min(item.vDesc, item.vProd)) for item in lowered]
-    room = [item.vProd - item.vDesc for item in capped]
-    if excess > sum(room, ZERO):
+    fitted = [replace(item, vDesc=min(item.vDesc, item.vProd)) for item in lowered]
+    for name in ("vDesc", "vFrete", "vOutro"):
+        fitted, excess = _take(fitted, name, excess)
+    if excess > ZERO:
         raise Invalid(
             "discount-too-large", "ShipmentItems: the discounts are larger than the prices; look at the order"
         )
-    if excess == ZERO:
-        return capped
-    shares = prorate(excess, room)
-    return [replace(item, vDesc=item.vDesc + share) for item, share in zip(capped, shares, strict=True)]
+    return fitted
+
+
+def _take(items: list[Item], name: str, excess: Decimal) -> tuple[list[Item], Decimal]:
+    """Take as much of the excess as one field of the items has room for, in shares; and what remains."""
+    room = [item.vProd - item.vDesc if name == "vDesc" else getattr(item, name) for item in items]
+    taken = min(excess, sum(room, ZERO))
+    if taken == ZERO:
+        return items, excess
+    sign = 1 if name == "vDesc" else -1
+    shares = prorate(taken, room)
+    changed = [
+        replace(item, **{name: getattr(item, name) + sign * share}) for item, share in zip(items, shares, strict=True)
+    ]
+    return changed, excess - taken
 
 
 def _lower_own_charges(item: Item) -> Item:

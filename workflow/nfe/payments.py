@@ -36,6 +36,8 @@ def payments(
         differs = amount is not None and amount != vNF
         warnings = ("Payments[0].PaymentValue differs from the invoice's total, which is written",) * differs
         return (_payment(one, issuer, intermediary_cnpj, vNF),), warnings
+    if any(amount is None for _, amount in paid):
+        raise Invalid("payments-differ", "one of several Payments has no amount; compare the shipment with its order")
     total = sum((amount or ZERO for _, amount in paid), ZERO)
     if total != vNF:
         raise Invalid(

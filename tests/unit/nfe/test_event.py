@@ -1,0 +1,70 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from workflow.errors import Invalid
+from workflow.nfe import schema
+from workflow.nfe.certificate import SigningKey
+from workflow.nfe.event import render_cancellation, splice_event
+from workflow.nfe.signature import sign, verify
+from workflow.nfe.xml import TemplateSet
+
+KEY = "35261199999999000191550010000000011482109373"
+
+
+def cancellation(templates: TemplateSet, justification: str = "Cancelado pelo comprador – Amazon") -> bytes:
+    return render_cancellation(
+        chNFe=KEY,
+        nProt="135260000000001",
+        justification=justification,
+        dhEvento=datetime(2026, 11, 22, 15, 0, 0, 9, tzinfo=UTC),
+        cnpj="99999999000191",
+        uf="SP",
+        tpAmb=1,
+        templates=templates,
+    )
+
+
+def retEvento(cStat: str = "135", chNFe: str = KEY) -> bytes:
+    return (
+        '<retEvento xmlns="http://www.portalfiscal.inf.br/nfe" versao="1.00"><infEvento><tpAmb>1</tpAmb>'
+        f"<verAplic>SP_EVENTOS</verAplic><cOrgao>35</cOrgao><cStat>{cStat}</cStat><xMotivo>Evento registrado</xMotivo>"
+        f"<chNFe>{chNFe}</chNFe><tpEvento>110111</tpEvento><xEvento>Cancelamento</xEvento><nSeqEvento>1</nSeqEvento>"
+        "<dhRegEvento>2026-11-22T12:00:05-03:00</dhRegEvento><nProt>135260000000002</nProt></infEvento></retEvento>"
+    ).encode()
+
+
+def test_a_signed_cancellation_is_valid_and_verifies(templates: TemplateSet, signing_key: SigningKey) -> None:
+    signed = sign(cancellation(templates), signing_key)
+    schema.validate(signed, "eventoCancNFe")
+    assert verify(signed) == signing_key.certificate
+    assert b"<dhEvento>2026-11-22T12:00:00-03:00</dhEvento>" in signed
+    assert b"comprador - Amazon" in signed
+
+
+@pytest.mark.parametrize("reason", ["", "curto", "😀" * 20])
+def test_a_reason_too_short_is_refused(templates: TemplateSet, reason: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        cancellation(templates, reason)
+    assert refused.value.code == "bad-justification"
+
+
+def test_the_stored_event_stands_unchanged_in_a_valid_proceventonfe(
+    templates: TemplateSet, signing_key: SigningKey
+) -> None:
+    signed = sign(cancellation(templates), signing_key)
+    proof = splice_event(signed, retEvento())
+    assert signed in proof
+    schema.validate(proof, "procEventoCancNFe")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(retEvento("218"), "event-not-registered"), (retEvento(chNFe="3" * 44), "event-other-key")],
+)
+def test_an_answer_to_anything_else_is_refused(
+    templates: TemplateSet, signing_key: SigningKey, answer: bytes, code: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        splice_event(sign(cancellation(templates), signing_key), answer)
+    assert refused.value.code == code
