@@ -155,6 +155,8 @@ def become(part: Part, settings: Settings) -> NoReturn:
     """Replace this process by the part, so that a container's or systemd's signals reach it directly."""
     line, environ = argv(part, settings), environment(part, settings)
     os.chdir(_working_folder(settings))
+    os.umask(0o077)
+    sign_of_life(part, settings).unlink(missing_ok=True)
     sys.stdout.flush()
     os.execve(line[0], line, environ)  # noqa: S606  no shell is wanted
 
@@ -208,3 +210,16 @@ def _flower_answers(settings: Settings) -> bool:
         return False
     finally:
         connection.close()
+
+
+def main(names: list[str]) -> int:
+    """For health checks of containers, `python -m workflow.parts NAME…`: 0 when all of them work, else 1."""
+    settings = load()
+    ill = [name for name in names if not is_healthy(Part(name), settings)]
+    if ill:
+        print(f"not healthy: {', '.join(ill)}", file=sys.stderr)
+    return 1 if ill else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

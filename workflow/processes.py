@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,7 @@ LOG_LIMIT = 10 * 1024 * 1024
 _BOUND = """\
 import os, sys
 parent, death, *argv = sys.argv[1:]
+os.umask(0o077)
 if sys.platform == "linux":
     import ctypes
     ctypes.CDLL(None).prctl(1, ctypes.c_ulong(int(death)), 0, 0, 0)
@@ -46,6 +47,33 @@ if os.getppid() != int(parent):
     sys.exit("the supervisor is gone")
 os.execv(argv[0], argv)
 """
+
+
+def up(settings: Settings, names: Sequence[str], *, say: Callable[[str], None] = print) -> None:
+    """Run the named parts, or all, until a signal; one part with a broker elsewhere takes this process's place.
+
+    Raises Misconfigured for an unknown name, and for whatever keeps the parts from being started.
+    """
+    chosen = _chosen(settings, names)
+    if len(chosen) == 1:
+        parts.become(chosen[0], settings)
+    with Supervisor(settings, chosen=chosen, say=say) as running:
+        try:
+            running.wait_until_healthy()
+            say(f"{', '.join(chosen)} up" + (f"; Flower: {running.flower_url}" if Part.FLOWER in chosen else ""))
+        except Misconfigured as error:
+            say(f"{error}; trying on")  # what it waits for may still come
+        except KeyboardInterrupt:
+            return
+        running.run()
+
+
+def _chosen(settings: Settings, names: Sequence[str]) -> tuple[Part, ...]:
+    known = parts.needed(settings)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Misconfigured("unknown-part", f"no part {', '.join(unknown)}; known: {', '.join(known)}")
+    return tuple(part for part in known if not names or part in names or part is Part.VALKEY)
 
 
 class _Child:

@@ -1,0 +1,172 @@
+"""The supervisor with real parts: Valkey, a worker, beat and Flower, started by `nfe up`, killed and stopped."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflow import embedded, parts
+from workflow.errors import Misconfigured
+from workflow.parts import Part
+from workflow.processes import Supervisor
+from workflow.settings import Settings, load
+
+NFE = [sys.executable, "-P", "-c", "from tasks.doorbell import main; main()"]
+
+in_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """An embedded installation of its own; whatever a failed test leaves running is killed."""
+    for name in [name for name in os.environ if name.startswith(("NFE_", "FLOWER_"))]:
+        monkeypatch.delenv(name)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    chosen = {"DATA_DIR": tmp_path / "data", "FLOWER_PORT": port, "SWEEP_EVERY": 0.2, "CONCURRENCY": 1}
+    for name, value in chosen.items():
+        monkeypatch.setenv(f"NFE_{name}", str(value))
+    made = load()
+    yield made
+    for pid in running(made):
+        os.kill(pid, signal.SIGKILL)
+
+
+def running(settings: Settings, words: str = "") -> list[int]:
+    """Every process of this installation but ourselves, found by its environment, and by words of its command line."""
+    ours = f"NFE_DATA_DIR={settings.data_dir}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if ours in (folder / "environ").read_bytes().split(b"\0") and words in line:
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def within(seconds: float, question: Callable[[], object]) -> bool:
+    """Whether the question is answered with yes in time."""
+    deadline = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@contextmanager
+def nfe_up(settings: Settings, said: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`nfe up` as a person starts it, once all parts work."""
+    with said.open("wb") as out:
+        process = subprocess.Popen([*NFE, "up"], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        needed = parts.needed(settings)
+        assert within(20, lambda: all(parts.is_healthy(part, settings) for part in needed)), said.read_text()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def flower(settings: Settings, path: str) -> Any:
+    """What Flower's API answers."""
+    with urllib.request.urlopen(parts.flower_url(settings) + path, timeout=5) as answer:
+        return json.load(answer)
+
+
+def swept(settings: Settings) -> int:
+    """How many sweeps the workers have run, as they tell Flower."""
+    return sum(
+        worker["stats"]["total"].get("sweep", 0) for worker in flower(settings, "api/workers?refresh=1").values()
+    )
+
+
+@in_proc
+def test_up_sweeps_restarts_a_killed_worker_and_leaves_nobody_behind(settings: Settings, tmp_path: Path) -> None:
+    with nfe_up(settings, tmp_path / "said") as process:
+        assert within(5, lambda: swept(settings) > 1)
+        assert flower(settings, "api/tasks") == {}, "the sweep is not shown"
+
+        second = subprocess.run([*NFE, "up"], capture_output=True, text=True, timeout=10, check=False)
+        assert second.returncode == 1
+        assert [line[:20] for line in second.stderr.splitlines()] == ["nfe: already-running"]
+
+        master = min(running(settings, "tasks.app worker"))
+        os.kill(master, signal.SIGKILL)
+        assert within(10, lambda: master not in running(settings) and running(settings, "tasks.app worker"))
+        before = swept(settings) if within(10, lambda: swept(settings)) else 0
+        assert within(5, lambda: swept(settings) > before), "the new worker works"
+
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0, (tmp_path / "said").read_text()
+    assert running(settings) == []
+
+
+@in_proc
+def test_nobody_survives_a_killed_supervisor_and_the_folder_is_free_again(settings: Settings, tmp_path: Path) -> None:
+    with nfe_up(settings, tmp_path / "said") as process:
+        process.kill()
+        assert within(6, lambda: running(settings) == [process.pid] or not running(settings)), running(settings)
+    with embedded.hold(settings.data_dir):
+        pass
+
+
+def test_flower_for_other_machines_needs_a_login(settings: Settings) -> None:
+    for change in ({"flower_address": "0.0.0.0"}, {"redis_url": "redis://broker.example"}):
+        with pytest.raises(Misconfigured, match="flower-without-login"):
+            parts.flower_argv(settings.model_copy(update=change))
+
+
+def test_flowers_password_is_in_no_command_line(settings: Settings) -> None:
+    locked = load(flower_basic_auth="operator:secret-word")
+    assert "secret-word" not in " ".join(parts.flower_argv(locked))
+    environ = parts.environment(Part.FLOWER, locked)
+    assert environ["FLOWER_BASIC_AUTH"] == "operator:secret-word"
+    assert "FLOWER_UNAUTHENTICATED_API" not in environ
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(settings: Settings) -> None:
+    with (
+        socket.create_server((settings.flower_address, settings.flower_port)),
+        pytest.raises(Misconfigured, match="port-in-use"),
+        Supervisor(settings),
+    ):
+        pass
+    assert not settings.data_dir.exists()
+
+
+def test_settings_given_in_the_program_reach_the_parts(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = load(backoff_base="PT0.25S", sefaz_ca_file="roots.pem", database_url="sqlite:///own.sqlite3", max_tries=7)
+    for name, value in parts.environment(Part.WORKER, told).items():
+        monkeypatch.setenv(name, value)
+    heard = load()
+    assert heard.backoff_base == told.backoff_base
+    assert heard.max_tries == 7
+    assert heard.sefaz_ca_file == Path.cwd() / "roots.pem", "parts run in the data folder"
+    assert heard.resolved_database_url == f"sqlite:///{Path.cwd() / 'own.sqlite3'}"
+
+
+def test_a_long_data_folder_gets_a_short_private_socket(tmp_path: Path) -> None:
+    deep = load(data_dir=tmp_path / ("x" * 120))
+    assert len(os.fsencode(deep.socket_path)) <= 100
+    assert deep.socket_path != load(data_dir=tmp_path / ("y" * 120)).socket_path
+    embedded.private_folder(deep.socket_path.parent)
+    assert deep.resolved_redis_url == f"redis+socket://{deep.socket_path}"
+    deep.socket_path.parent.chmod(0o755)
+    try:
+        with pytest.raises(Misconfigured, match="not-private"):
+            _ = deep.resolved_redis_url
+    finally:
+        deep.socket_path.parent.rmdir()
