@@ -64,7 +64,8 @@ def sign(xml: bytes, key: SigningKey) -> bytes:
     signed = _Sha1Signer().sign(
         root,
         key=key.private_key,
-        cert=[key.certificate_text],
+        # Handed over as an element: given a certificate, signxml wraps its text in lines and parses it each time.
+        key_info=_key_info(key),
         reference_uri=f"#{_signed_child(root).get('Id')}",
     )
     # In memory the Signature has no namespace yet: only its text has, so that nothing may read it before.
@@ -106,6 +107,14 @@ def digest_value(xml: bytes) -> str:
     if not found:
         raise Invalid("not-signed", "the document has no DigestValue")
     return found.strip()
+
+
+def _key_info(key: SigningKey) -> etree._Element:
+    # Without a namespace in memory, like all that signxml puts into an unprefixed Signature.
+    info = etree.Element("KeyInfo")
+    data = etree.SubElement(info, "X509Data")
+    etree.SubElement(data, "X509Certificate").text = key.certificate_text
+    return info
 
 
 def _signed_root(root: etree._Element) -> etree._Element:
