@@ -153,12 +153,14 @@ def pem_file(key: SigningKey, path: Path) -> str:
 Draw = Callable[..., bytes]
 
 
-def unsigned(nNF: int = 1, *, cNF: str = "48210937", dhEmi: datetime | None = None, **edits: str) -> bytes:
+def unsigned(
+    nNF: int = 1, *, cNF: str = "48210937", dhEmi: datetime | None = None, cnpj: str = SELLER_CNPJ, **edits: str
+) -> bytes:
     """An unsigned NF-e of the first example; `edits` replace the text of the first element of that tag."""
     example = demo_shipments(1)[0]
     detail = ShipmentDetail.parse(json.dumps({"payload": example.details}).encode())
     products = {row["sku"]: Product.parse(row) for row in demo_products()}
-    invoice = build_invoice(detail, issuer=Issuer.parse(demo_seller()), products=products)
+    invoice = build_invoice(detail, issuer=Issuer.parse(demo_seller(cnpj=cnpj)), products=products)
     xml = render(invoice, Numbering(nNF, cNF, dhEmi or datetime.now(UTC)), TEMPLATES)
     return edited(xml, edits)
 

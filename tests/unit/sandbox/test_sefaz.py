@@ -244,6 +244,17 @@ def test_a_cancellation_is_registered_once(seller: Seller, note: Draw) -> None:
     assert seller.authorize(note(cNF="11223344")) == "539"
 
 
+def test_a_company_whose_cnpj_has_letters_is_served(seller: Seller, note: Draw, folder: Path) -> None:
+    cnpj = "12ABC34501DE35"
+    seller.key = key_of(folder, cnpj)
+    nfe = note(key=seller.key, cnpj=cnpj)
+    assert seller.authorize(nfe) == "100"
+    assert seller.consult(key_in(nfe)).findtext(NFE + "cStat") == "100"
+    nProt = seller.sefaz.book.by_key[key_in(nfe)].nProt
+    assert decided(seller.cancel(nfe, nProt, cnpj=cnpj)) == "135"
+    assert decided(seller.cancel(nfe, nProt, cnpj=cnpj, justification="x" * 300)) == "573"
+
+
 def test_a_cancellation_has_a_deadline(seller: Seller, note: Draw) -> None:
     nfe = note()
     seller.authorize(nfe)
