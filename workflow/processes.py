@@ -199,9 +199,9 @@ class Supervisor:
         return process.pid if process else None
 
     def __enter__(self) -> Self:
-        self._check()
         try:
             self._lock = self._left.enter_context(embedded.hold(self.settings.data_dir))
+            self._check()
             if self._logs is not None:
                 self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
             if threading.current_thread() is threading.main_thread():

@@ -144,7 +144,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(settings: Settings)
         Supervisor(settings),
     ):
         pass
-    assert not settings.data_dir.exists()
+    assert not settings.socket_path.exists()
 
 
 def test_settings_given_in_the_program_reach_the_parts(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
