@@ -1,0 +1,43 @@
+# What a developer and the CI run. Everything is installed into .venv, once; remove the folder to start afresh.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: demo test check bench help
+
+demo: .venv/product ## Run the main job on embedded parts against local counterparts (ARGS="--shipments 100")
+	@$(BIN)/nfe demo $(ARGS)
+
+test: .venv/development ## Run all tests (ARGS="tests/unit -k key" for some of them)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--doctest-modules tests workflow tasks)
+
+check: .venv/development ## Lint, format, types and floors: ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict
+	@$(BIN)/lint-imports
+
+bench: .venv/development ## Measure throughput on this machine
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: Python 3.11 or newer is needed ($(PYTHON) is not); say which: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+# pip 25.1 is the first that knows dependency groups.
+.venv/product: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into .venv ..."
+	@$(PIP) install 'pip>=25.1'
+	@$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/development: .venv/product
+	@$(PIP) install --constraint constraints.txt --group dev
+	@touch $@
