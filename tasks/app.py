@@ -63,7 +63,7 @@ def configuration(chosen: settings.Settings) -> dict[str, Any]:
                 "options": {"expires": max(chosen.sweep_every * 2, 2)},
             }
         },
-        "imports": [f"tasks.{name}" for name in ("receive", "sweep", *(str(stage) for stage in Stage))],
+        "imports": [f"tasks.{name}" for name in ("heartbeat", "receive", "sweep", *(str(stage) for stage in Stage))],
     }
 
 

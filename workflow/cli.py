@@ -124,7 +124,7 @@ def up(
     from workflow import processes
 
     tools = _tools()
-    processes.up(tools.settings, parts or [])
+    processes.up(tools.settings, parts or ())
 
 
 @app.command()
@@ -161,24 +161,9 @@ def examine(
 @sellers.command("add")
 def seller_add(file: Annotated[Path, typer.Argument(help="FILE.toml")]) -> None:
     """Add a seller, or replace what is known of it; shipments that its stop held up become due."""
-    read = seller_file.read_seller(file)
-    tools = _tools()
-    if read.key.is_expired(tools.store.now()):
-        raise Invalid("certificate-expired", f"the A1 certificate ended on {read.key.not_valid_after.date()}; renew it")
-    issuer = read.issuer
-    tools.catalog.put_seller(
-        {
-            "id": issuer.seller_id,
-            "name": issuer.name,
-            "cnpj": issuer.cnpj,
-            "issuer": issuer.model_dump(mode="json", exclude_none=True),
-            "certificate_until": read.key.not_valid_after,
-        },
-        secrets=read.secrets.dump(),
-    )
-    held = tools.catalog.resume_seller(issuer.seller_id, actor=_me())
+    read, held = seller_file.register(_tools(), file, actor=_me())
     until = read.key.not_valid_after.date()
-    display.console.print(f"seller {issuer.seller_id}: certificate until {until}, {held} shipments due again")
+    display.console.print(f"seller {read.issuer.seller_id}: certificate until {until}, {held} shipments due again")
 
 
 @sellers.command("list")

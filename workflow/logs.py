@@ -7,8 +7,8 @@ import structlog
 
 from workflow.settings import Settings
 
-#: Libraries that would tell more than we want: requests' URLs, Celery's task arguments at DEBUG.
-QUIET = ("urllib3", "kombu", "amqp", "alembic", "fontTools", "fpdf")
+#: Who would tell too much: URLs, a line per sweep, each task a second time beside the engine's own line.
+QUIET = ("urllib3", "kombu", "amqp", "alembic", "fontTools", "fpdf", "celery.worker.strategy", "celery.app.trace")
 
 
 def configure(settings: Settings) -> None:

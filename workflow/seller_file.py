@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from workflow.errors import Invalid
 from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.invoice import Issuer, Product
-from workflow.tools import SellerSecrets
+from workflow.tools import SellerSecrets, Tools
 
 #: Mistakes of a products file that are listed; the rest is counted.
 SHOWN_MISTAKES = 20
@@ -47,6 +47,23 @@ def read_seller(path: Path) -> SellerFile:
         client_secret=_secret(amazon, "amazon", "client_secret", path.parent, needed="client_id" in amazon),
     )
     return SellerFile(issuer, secrets, key)
+
+
+def register(tools: Tools, path: Path, *, actor: str) -> tuple[SellerFile, int]:
+    """Add the file's seller, or replace what is known of it; returns it, and how many shipments are due again."""
+    read = read_seller(path)
+    if read.key.is_expired(tools.store.now()):
+        raise Invalid("certificate-expired", f"the A1 certificate ended on {read.key.not_valid_after.date()}; renew it")
+    issuer = read.issuer
+    values = {
+        "id": issuer.seller_id,
+        "name": issuer.name,
+        "cnpj": issuer.cnpj,
+        "issuer": issuer.model_dump(mode="json", exclude_none=True),
+        "certificate_until": read.key.not_valid_after,
+    }
+    tools.catalog.put_seller(values, secrets=read.secrets.dump())
+    return read, tools.catalog.resume_seller(issuer.seller_id, actor=actor)
 
 
 def read_products(path: Path) -> list[tuple[str, dict[str, Any]]]:
