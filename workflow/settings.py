@@ -29,7 +29,7 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 class Settings(BaseSettings):
     """All that can be configured, with the defaults of the embedded installation."""
 
-    model_config = SettingsConfigDict(env_prefix="NFE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="NFE_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     data_dir: Path = Field(
         default=Path("~/.nfe-workflow"), description="Folder of the embedded database, broker and key."
@@ -99,7 +99,9 @@ class Settings(BaseSettings):
     flower_basic_auth: SecretStr = Field(default=SecretStr(""), description="user:password[,user:password].")
     flower_url_prefix: str = Field(default="", description="Path under which a proxy publishes Flower.")
     log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = Field(
+        default="INFO", pattern="^(?i:debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR."
+    )
 
     @field_validator("data_dir")
     @classmethod
