@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
 from sqlmodel import SQLModel
 
 from workflow.crypto import Vault
@@ -122,15 +123,15 @@ def shipment_id(seller_id: str, amazon_shipment_id: str) -> str:
 
 def connect(url: str) -> Engine:
     """An engine for SQLite (WAL, durable commits, writers in line) or PostgreSQL."""
-    if url.startswith("sqlite"):
-        return _sqlite(url)
     try:
+        if url.startswith("sqlite"):
+            return _sqlite(url)
         return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_recycle=1800)
     except ModuleNotFoundError as error:
         raise Misconfigured(
             "no-database-driver", f"the driver {error.name} is missing; pip install 'nfe-workflow[postgresql]'"
         ) from error
-    except ValueError as error:
+    except (ArgumentError, ValueError) as error:
         raise Misconfigured("bad-database-url", "NFE_DATABASE_URL is no SQLAlchemy URL; mend it") from error
 
 
