@@ -6,6 +6,7 @@ of the data folder that only its owner can read.
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -67,8 +68,9 @@ def _own_key(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         # Written apart and linked into place: a process that reads it never sees half a key.
-        draft = folder / f".{KEY_FILE}.{os.getpid()}"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        descriptor, name = tempfile.mkstemp(prefix=f".{KEY_FILE}.", dir=folder)  # mode 0600
+        draft = Path(name)
+        with os.fdopen(descriptor, "w") as file:
             file.write(new_key())
         try:
             os.link(draft, path)
