@@ -6,6 +6,7 @@ Source: Amazon's schema FBAOutboundShipmentStatusNotification, version 1.0.
 """
 
 import json
+import re
 from typing import Any, NamedTuple
 
 from workflow.errors import Invalid
@@ -16,6 +17,8 @@ CREATED, CANCELLED = "Created", "Cancelled"
 WRAPPERS = ("message", "detail", "body")
 #: Envelopes inside envelopes that we open at the most.
 DEPTH = 5
+#: Letters, digits, `-`, `_`, `.`; neither `.` nor `..`, which a URL would swallow.
+IDENTIFIER = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9._-]{1,64}")
 #: No real notification comes near it.
 MAX_BYTES = 262_144
 
@@ -44,10 +47,10 @@ def parse(raw: bytes) -> Notification:
     metadata = _get(envelope, "NotificationMetadata")
     return Notification(
         seller_id=_id(payload, "SellerId"),
-        order_id=_optional(payload, "AmazonOrderId"),
+        order_id=_optional_id(payload, "AmazonOrderId"),
         shipment_id=_id(payload, "AmazonShipmentId"),
         status=_status(_text(payload, "ShipmentStatus")),
-        notification_id=_optional(metadata, "NotificationId") if isinstance(metadata, dict) else None,
+        notification_id=_optional_id(metadata, "NotificationId") if isinstance(metadata, dict) else None,
     )
 
 
@@ -90,16 +93,17 @@ def _text(found: dict[str, Any], name: str) -> str:
 
 
 def _id(found: dict[str, Any], name: str) -> str:
-    """An identifier of Amazon's: letters, digits, `-`, `_`, `.`; it becomes part of ids and URLs."""
+    """An identifier of Amazon's; it becomes part of ids and URLs."""
     value = _text(found, name)
-    if len(value) > 64 or not all(sign.isascii() and (sign.isalnum() or sign in "-_.") for sign in value):
+    if not IDENTIFIER.fullmatch(value):
         raise Invalid("bad-notification", f"{name} is no identifier of Amazon's")
     return value
 
 
-def _optional(found: dict[str, Any], name: str) -> str | None:
+def _optional_id(found: dict[str, Any], name: str) -> str | None:
+    """An identifier that nothing depends on: what is none counts as missing."""
     value = _get(found, name)
-    return value.strip() if isinstance(value, str) and value.strip() else None
+    return value.strip() if isinstance(value, str) and IDENTIFIER.fullmatch(value.strip()) else None
 
 
 def _status(value: str) -> str:
