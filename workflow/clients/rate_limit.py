@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from workflow.errors import RetryLater
 
 #: KEYS: when the bucket is full again (µs), the reserved slots, the learnt rate.
-#: ARGV: µs between permits, bucket size, who asks, how long an unused slot holds (µs).
+#: ARGV: µs between permits, bucket size, who asks, for how many permits' time an unused slot holds.
 #: Returns the µs to wait; 0 is the permit.
 _TAKE = """
 local clock = redis.call('TIME')
@@ -26,14 +26,15 @@ local now = clock[1] * 1000000 + clock[2]
 local interval = tonumber(ARGV[1])
 local learnt = redis.call('GET', KEYS[3])
 if learnt then interval = 1000000 / tonumber(learnt) end
+local holds = tonumber(ARGV[4]) * interval
 local slot = redis.call('ZSCORE', KEYS[2], ARGV[3])
 if slot then
   slot = tonumber(slot)
   if slot > now then return math.ceil(slot - now) end
   redis.call('ZREM', KEYS[2], ARGV[3])
-  if now - slot <= tonumber(ARGV[4]) then return 0 end
+  if now - slot <= holds then return 0 end
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - tonumber(ARGV[4]))
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - holds)
 local full = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
 local at = full - (tonumber(ARGV[2]) - 1) * interval
 full = full + interval
@@ -47,9 +48,13 @@ return math.ceil(at - now)
 #: KEYS as above. ARGV: µs between permits, bucket size. Empties the bucket and takes the reserved slots back.
 _DRAIN = """
 local clock = redis.call('TIME')
-local full = clock[1] * 1000000 + clock[2] + tonumber(ARGV[1]) * tonumber(ARGV[2])
+local interval = tonumber(ARGV[1])
+local learnt = redis.call('GET', KEYS[3])
+if learnt then interval = 1000000 / tonumber(learnt) end
+local empty = interval * tonumber(ARGV[2])
 redis.call('DEL', KEYS[2])
-redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil(tonumber(ARGV[1]) * ARGV[2] / 1000) + 60000)
+local full = clock[1] * 1000000 + clock[2] + empty
+redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil(empty / 1000) + 60000)
 return 1
 """
 
@@ -80,8 +85,8 @@ class RateLimiter:
 
     def wait(self, bucket: str, plan: Plan, who: str) -> timedelta:
         """How long `who` must wait for its permit; zero is the permit, and it is taken."""
-        # A slot that its owner missed by more than half the bucket's refill time could add to a full bucket.
-        holds = plan.interval * max(plan.burst, 2) / 2
+        # In permits: a slot missed by more than half the bucket's refill time could add to a full bucket.
+        holds = max(plan.burst, 2) / 2
         try:
             micros = self._take(keys=_keys(bucket), args=[plan.interval, plan.burst, who, holds])
         except RedisError as error:
