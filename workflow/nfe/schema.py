@@ -61,6 +61,12 @@ def parsed(xml: bytes) -> etree._Element:
     return root
 
 
+def compile_all() -> None:
+    """Compile every schema now; a missing or broken file raises OSError or XMLSchemaParseError."""
+    for schema in FILES:
+        _compiled(schema)
+
+
 @cache
 def _compiled(schema: str) -> etree.XMLSchema:
     # find_spec and not resources.files: importing nfelib would load all its bindings.

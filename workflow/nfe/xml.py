@@ -6,7 +6,7 @@ they are what is signed, stored, sent and spliced, and nothing ever re-serialise
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from jinja2 import (
     TemplateError,
     TemplateNotFound,
 )
+from jinja2.loaders import split_template_path
 from jinja2.sandbox import SandboxedEnvironment
 from lxml import etree
 
@@ -50,6 +51,7 @@ class TemplateSet:
     """The packaged templates, any of which a file of the same name in `folder` replaces; compiled once."""
 
     def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         packaged: BaseLoader = FunctionLoader(_packaged)
         loader = ChoiceLoader([FileSystemLoader(folder), packaged]) if folder else packaged
         self._environment = SandboxedEnvironment(
@@ -66,6 +68,17 @@ class TemplateSet:
             "unit_price": lambda value: f"{trimmed(value, at_least=2):f}",
         }
         self._environment.filters.update(filters)
+
+    def compile_all(self) -> None:
+        """Compile every template, a seller's own too; raise Invalid('bad-template') naming the first that is wrong."""
+        names = set(_packaged_names())
+        if self._folder is not None:
+            names |= {path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*.j2")}
+        for name in sorted(names):
+            try:
+                self._environment.get_template(name)
+            except TemplateError as error:
+                raise Invalid("bad-template", f"template {name}: {error.message}; mend the template") from error
 
     def text(self, name: str, context: Mapping[str, Any]) -> str:
         """One template filled in; raise Invalid('bad-template') naming the file and the mistake."""
@@ -89,8 +102,16 @@ class TemplateSet:
         return etree.tostring(root, encoding="unicode").encode()
 
 
+def _packaged_names() -> Iterator[str]:
+    for top in resources.files("templates").iterdir():
+        files = top.iterdir() if top.is_dir() else (top,)
+        prefix = f"{top.name}/" if top.is_dir() else ""
+        yield from (prefix + file.name for file in files if file.name.endswith(".j2"))
+
+
 def _packaged(name: str) -> str | None:
-    file = resources.files("templates").joinpath(name)
+    # split_template_path refuses `..`: a template may not read beyond the templates.
+    file = resources.files("templates").joinpath(*split_template_path(name))
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
