@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from redis.exceptions import RedisError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from workflow import migrations
 from workflow.errors import NfeError
@@ -36,8 +36,8 @@ def examine(tools: Tools) -> Iterator[Finding]:
             yield from check(tools)
         except NfeError as error:
             yield Finding(name, "failed", error.message)
-        except OperationalError:
-            yield Finding(name, "failed", "the database does not answer; see NFE_DATABASE_URL")
+        except DBAPIError:
+            yield Finding(name, "failed", "the database cannot be asked; see NFE_DATABASE_URL, then: nfe migrate")
         except RedisError:
             yield Finding(name, "failed", "the broker does not answer; start it (`nfe up`) or see NFE_REDIS_URL")
 
@@ -77,7 +77,10 @@ def _sellers(tools: Tools) -> Iterator[Finding]:
     if not rows:
         yield Finding("sellers", "warning", "none; add one: nfe seller add FILE.toml")
     for row in rows:
-        yield from _seller(tools, row.id, row.stop_code, row.stop_reason)
+        try:
+            yield from _seller(tools, row.id, row.stop_code, row.stop_reason)
+        except NfeError as error:
+            yield Finding(f"seller {row.id}", "failed", error.message)
 
 
 def _seller(tools: Tools, id: str, stop_code: str | None, stop_reason: str | None) -> Iterator[Finding]:
