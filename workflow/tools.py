@@ -20,7 +20,7 @@ from workflow.clients.rate_limit import Plan, RateLimiter
 from workflow.clients.sefaz import Endpoints, SefazClient, mtls_session
 from workflow.crypto import vault_of
 from workflow.engine import SELLER_STOPPED, Engine
-from workflow.errors import Invalid, RetryLater, SellerStopped
+from workflow.errors import Invalid, Misconfigured, RetryLater, SellerStopped
 from workflow.models import DocumentKind
 from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.invoice import Issuer
@@ -81,7 +81,10 @@ class Tools:
     def redis(self) -> redis.Redis:
         """Redis, for permits and shared tokens."""
         url = self.settings.resolved_redis_url.replace("redis+socket://", "unix://")
-        return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30)
+        try:
+            return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30)
+        except ValueError as error:
+            raise Misconfigured("bad-redis-url", "NFE_REDIS_URL is no redis:// or rediss:// URL; mend it") from error
 
     @cached_property
     def limiter(self) -> RateLimiter:
