@@ -15,10 +15,13 @@ from workflow.nfe.text import folded
 
 NO_NUMBER = "S/N"
 
+#: No line of an address is longer; the patterns below must not meet a book.
+_LONGEST_LINE = 200
+
 #: A house number: digits, perhaps a letter, a dash or a slash; never `2º`, never the 25 of `25 de Março`.
 _NUMBER = (
-    r"(?P<number>\d[\d.]*(?:\s?[A-Za-z](?![\w]))?(?:[-/](?:\d+[A-Za-z]?|[A-Za-z])(?!\w))?)"
-    r"(?![\w]|[ºª°]|\s+de\s|\s*/\s*\d)"
+    r"(?P<number>[0-9][0-9.]*(?:\s?[A-Za-z](?![\w]))?(?:[-/](?:[0-9]+[A-Za-z]?|[A-Za-z])(?!\w))?)"
+    r"(?![\w]|[ºª°]|\s+de\s|\s*/\s*[0-9])"
 )
 _NONE = r"(?P<none>s\s?/\s?n[º°o.]*|sn|sem\s+n[uú]mero)(?!\w)"
 _SIGN = r"(?:n\s?[º°]\.?|n\.|nr\.?|no\.|num\.?|n[uú]mero)"
@@ -26,7 +29,7 @@ _REST = r"(?P<rest>.*)$"
 
 _AFTER_COMMA = re.compile(rf"^(?P<street>.*?\S)\s*,\s*(?:{_SIGN}\s*|n\s+)?(?:{_NUMBER}|{_NONE}){_REST}", re.IGNORECASE)
 _AFTER_SIGN = re.compile(rf"^(?P<street>.*?\S)[\s-]+(?:(?:{_SIGN}\s*|n\s+){_NUMBER}|{_NONE}){_REST}", re.IGNORECASE)
-_LEADING = re.compile(rf"^{_NUMBER}\s*,\s*(?P<street>\D.*\S)$", re.IGNORECASE)
+_LEADING = re.compile(rf"^{_NUMBER}\s*,\s*(?P<street>[^0-9].*\S)$", re.IGNORECASE)
 _AFTER_DASH = re.compile(rf"^(?P<street>.*?\S)\s+-\s+{_NUMBER}(?P<rest>(?:\s*[-,].*)?)$", re.IGNORECASE)
 _BEFORE_UNIT = re.compile(
     rf"^(?P<street>.*[^\W\d]\S*)\s+{_NUMBER}\s+"
@@ -164,7 +167,7 @@ def _is_naming(street: str) -> bool:
 
 
 def _tidy(text: str) -> str:
-    return " ".join(text.split()).strip(" ,;-")
+    return " ".join(text[:_LONGEST_LINE].split()).strip(" ,;-")
 
 
 def uf_of(state: str | None) -> str | None:

@@ -85,6 +85,8 @@ def _address(detail: ShipmentDetail, given: AmazonAddress, issuer: Issuer) -> tu
     street, number, complement = parse_lines(given.AddressLine1 or "", *lines.values())
     if number == NO_NUMBER:
         warnings += ("ShippingAddress.AddressLine1 has no number: S/N is written",)
+    if len(fit(street, 200)) > 60 or len(fit(complement or "", 200)) > 60:
+        warnings += ("ShippingAddress has lines longer than 60 characters: they are cut",)
     xLgr = fit(street, 60)
     if len(xLgr) < 2:
         raise Invalid("no-street", f"ShippingAddress.AddressLine1 has no street; {_ASK_AMAZON}")

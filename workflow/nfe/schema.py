@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from lxml import etree
 
@@ -31,6 +32,15 @@ FILES = {
     "retEnvEventoCancNFe": f"{_CANCELLATION}/retEnvEventoCancNFe_v1.00.xsd",
     "procEventoCancNFe": f"{_CANCELLATION}/procEventoCancNFe_v1.00.xsd",
 }
+
+#: The package's schemas of events and voidings are older than the CNPJ with letters (IN RFB 2.229/2024): the same
+#: patterns as its NF-e schema has, in the place of the digits-only ones. The NF-e's own files have none of these.
+_LETTERS_IN_CNPJ = (
+    ('"ID[0-9]{41}"', '"ID[0-9]{4}[0-9A-Z]{12}[0-9]{25}"'),
+    ('"ID[0-9]{52}"', '"ID[0-9]{12}[0-9A-Z]{12}[0-9]{28}"'),
+    (r"([\d]{14})([\d]{5})", r"([0-9A-Z]{12}[0-9]{2})([\d]{5})"),
+    ('"[0-9]{0}|[0-9]{14}"', '"[0-9]{0}|[0-9A-Z]{12}[0-9]{2}"'),
+)
 
 #: Enough to mend a document by; the rest mostly follows from the first.
 _SHOWN = 5
@@ -73,7 +83,20 @@ def _compiled(schema: str) -> etree.XMLSchema:
     spec = find_spec("nfelib")
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    return etree.XMLSchema(etree.parse(str(Path(spec.submodule_search_locations[0]) / FILES[schema])))
+    parser = etree.XMLParser(resolve_entities=False, no_network=True)
+    parser.resolvers.add(_Resolver())
+    return etree.XMLSchema(etree.parse(str(Path(spec.submodule_search_locations[0]) / FILES[schema]), parser))
+
+
+class _Resolver(etree.Resolver):
+    """Reads a schema, and what it includes, with letters allowed in a CNPJ."""
+
+    def resolve(self, system_url: str, public_id: str, context: Any) -> Any:  # type: ignore[override]  # lxml passes three
+        """The text of the file, patched."""
+        text = Path(system_url).read_text(encoding="utf-8")
+        for digits_only, with_letters in _LETTERS_IN_CNPJ:
+            text = text.replace(digits_only, with_letters)
+        return self.resolve_string(text.encode(), context, base_url=system_url)
 
 
 def _complaint(document: etree._Element, error: etree._LogEntry) -> str:

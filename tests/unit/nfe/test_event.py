@@ -1,9 +1,10 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
 from workflow.errors import Invalid
 from workflow.nfe import schema
+from workflow.nfe.access_key import access_key
 from workflow.nfe.certificate import SigningKey
 from workflow.nfe.event import render_cancellation, splice_event
 from workflow.nfe.signature import sign, verify
@@ -12,13 +13,19 @@ from workflow.nfe.xml import TemplateSet
 KEY = "35261199999999000191550010000000011482109373"
 
 
-def cancellation(templates: TemplateSet, justification: str = "Cancelado pelo comprador – Amazon") -> bytes:
+def cancellation(
+    templates: TemplateSet,
+    justification: str = "Cancelado pelo comprador – Amazon",
+    *,
+    chNFe: str = KEY,
+    cnpj: str = "99999999000191",
+) -> bytes:
     return render_cancellation(
-        chNFe=KEY,
+        chNFe=chNFe,
         nProt="135260000000001",
         justification=justification,
         dhEvento=datetime(2026, 11, 22, 15, 0, 0, 9, tzinfo=UTC),
-        cnpj="99999999000191",
+        cnpj=cnpj,
         uf="SP",
         tpAmb=1,
         templates=templates,
@@ -40,6 +47,20 @@ def test_a_signed_cancellation_is_valid_and_verifies(templates: TemplateSet, sig
     assert verify(signed) == signing_key.certificate
     assert b"<dhEvento>2026-11-22T12:00:00-03:00</dhEvento>" in signed
     assert b"comprador - Amazon" in signed
+
+
+def test_a_seller_with_letters_in_its_cnpj_can_cancel(templates: TemplateSet, signing_key: SigningKey) -> None:
+    cnpj = "12ABC34501DE35"
+    key = access_key(cUF="35", issued_on=date(2026, 11, 22), cnpj=cnpj, serie=1, nNF=1, tpEmis=1, cNF="48210937")
+    signed = sign(cancellation(templates, chNFe=key, cnpj=cnpj), signing_key)
+    schema.validate(signed, "eventoCancNFe")
+    schema.validate(splice_event(signed, retEvento(chNFe=key)), "procEventoCancNFe")
+    schema.validate(
+        b'<envEvento xmlns="http://www.portalfiscal.inf.br/nfe" versao="1.00"><idLote>1</idLote>'
+        + signed
+        + b"</envEvento>",
+        "envEventoCancNFe",
+    )
 
 
 @pytest.mark.parametrize("reason", ["", "curto", "😀" * 20])

@@ -7,10 +7,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workflow.errors import Invalid
+from workflow.nfe import schema, signature
+from workflow.nfe.certificate import SigningKey
 from workflow.nfe.invoice import Intermediary, Invoice
+from workflow.nfe.xml import Numbering, TemplateSet, render
 
 Build = Callable[..., Invoice]
 Detail = dict[str, Any]
+
+
+ADDRESS_FIELDS = ("Name", "AddressLine1", "AddressLine2", "AddressLine3", "District", "County", "Phone")
+NAMED = {"address-withheld", "no-street", "no-district", "no-title", "no-buyer-name"}
 
 
 def brl(amount: str) -> dict[str, str]:
@@ -74,6 +81,36 @@ def test_the_invoice_is_what_the_buyer_paid_whatever_the_discounts(
     assert sum(item.value for item in invoice.items) == paid
     assert all(0 <= item.vDesc <= item.vProd for item in invoice.items)
     assert all(item.vFrete >= 0 and item.vOutro >= 0 for item in invoice.items)
+
+
+texts = st.none() | st.text(max_size=80) | st.text("0123456789 ,.-nºABab/", max_size=30)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_whatever_texts_amazon_sends_become_a_valid_document_or_a_named_refusal(
+    build: Build,
+    detail: Detail,
+    numbering: Numbering,
+    templates: TemplateSet,
+    signing_key: SigningKey,
+    data: st.DataObject,
+) -> None:
+    for field in data.draw(st.sets(st.sampled_from(ADDRESS_FIELDS))):
+        detail["ShippingAddress"][field] = data.draw(texts)
+    for field in ("BuyerName", "BuyerCounty", "AmazonOrderId", "SellerDisplayName"):
+        detail[field] = data.draw(texts)
+    detail["ShipmentItems"][0] |= {"Title": data.draw(texts), "SerialNumbers": data.draw(st.lists(st.text()))}
+    detail["Payments"][0] |= {"AuthorizationCode": data.draw(texts), "CardBrand": data.draw(texts)}
+    refusal = None
+    try:
+        invoice = build(detail, intermediary_id="SellerDisplayName")
+    except Invalid as error:
+        refusal = error.code
+    if refusal is not None:
+        assert refusal in NAMED
+        return
+    schema.validate(signature.sign(render(invoice, numbering, templates), signing_key))
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 
 from workflow.errors import Invalid
@@ -56,3 +59,12 @@ def test_what_is_no_plain_xml_is_refused(xml: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         schema.validate(xml)
     assert refused.value.code == "not-xml"
+
+
+@pytest.mark.parametrize("name", ["nfe_v4.00", "procNFe_v4.00", "leiauteNFe_v4.00", "tiposBasico_v4.00"])
+def test_the_schema_of_the_nfe_is_the_official_one_unchanged(name: str) -> None:
+    spec = find_spec("nfelib")
+    assert spec is not None
+    assert spec.origin is not None
+    text = (Path(spec.origin).parent / "nfe/schemas/v4_0" / f"{name}.xsd").read_text(encoding="utf-8")
+    assert not any(digits_only in text for digits_only, _ in schema._LETTERS_IN_CNPJ)

@@ -66,6 +66,7 @@ def test_a_sellers_folder_replaces_any_fragment(invoice: Invoice, numbering: Num
         "<transp>",
         "<transp>&xxe;</transp>",
         "{% include 'missing.xml.j2' %}",
+        "{% include '../pyproject.toml' %}",
         "<transp>{{ invoice.dest.name | money }}</transp>",
     ],
 )
