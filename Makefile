@@ -12,7 +12,7 @@ demo: .venv/product ## Run the main job on embedded parts against local counterp
 	@$(BIN)/nfe demo $(ARGS)
 
 test: .venv/development ## Run all tests (ARGS="tests/unit -k key" for some of them)
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--doctest-modules tests workflow tasks)
+	@$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/development ## Lint, format, types and floors: ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .
