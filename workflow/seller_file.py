@@ -1,6 +1,7 @@
 """The files people write: a seller as TOML, its products as CSV. Every mistake is told with its place."""
 
 import csv
+import io
 import os
 import tomllib
 from pathlib import Path
@@ -24,12 +25,19 @@ class SellerFile(NamedTuple):
 
 
 def read_seller(path: Path) -> SellerFile:
-    """Read `FILE.toml`; raise Invalid with the field that is wrong or missing.
+    """Read `FILE.toml`; raise Invalid with the file and the field that is wrong or missing.
 
     Top level and [address]: the fields of `Issuer`. [certificate]: `file` (PFX, relative to the TOML) and `password`.
     [amazon]: `refresh_token`, and `client_id`, `client_secret` where the seller has an application of its own.
     A secret may be given as `…_file` or `…_env` instead.
     """
+    try:
+        return _read_seller(path)
+    except Invalid as error:
+        raise Invalid(error.code, f"{path}: {error.message}") from error
+
+
+def _read_seller(path: Path) -> SellerFile:
     values = _toml(path)
     certificate, amazon = _section(values, "certificate"), _section(values, "amazon")
     issuer = Issuer.parse(values)
@@ -73,13 +81,26 @@ def read_products(path: Path) -> list[tuple[str, dict[str, Any]]]:
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid("unreadable-file", f"{path}: cannot be read as UTF-8 text; check the path") from error
     header = text.split("\n", 1)[0]
-    rows = csv.DictReader(text.splitlines(), delimiter=";" if header.count(";") > header.count(",") else ",")
-    unknown = [name for name in rows.fieldnames or [] if name not in Product.model_fields]
-    if unknown or "sku" not in (rows.fieldnames or []):
-        known = ", ".join(Product.model_fields)
-        found = ", ".join(unknown) or "nothing"
-        raise Invalid("bad-products", f"{path}:1: the header must name columns of: {known}; not {found}")
-    return _checked(path, rows)
+    delimiter = ";" if header.count(";") > header.count(",") else ","
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        mistake = _header_mistake(list(rows.fieldnames or []))
+        if mistake is not None:
+            raise Invalid("bad-products", f"{path}:1: {mistake}; the columns are: {', '.join(Product.model_fields)}")
+        return _checked(path, rows)
+    except csv.Error as error:
+        raise Invalid("bad-products", f"{path}:{rows.line_num}: no CSV: {error}; is a quote left open?") from error
+
+
+def _header_mistake(names: list[str]) -> str | None:
+    """What is wrong with a products file's first line."""
+    unknown = [name for name in names if name not in Product.model_fields]
+    if unknown:
+        return f"unknown column {', '.join(unknown)}"
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        return f"column {', '.join(sorted(twice))} stands twice"
+    return None if "sku" in names else "the column sku is missing"
 
 
 def _checked(path: Path, rows: "csv.DictReader[str]") -> list[tuple[str, dict[str, Any]]]:
@@ -110,9 +131,9 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid("unreadable-file", f"{path}: cannot be read; check the path") from error
+        raise Invalid("unreadable-file", "cannot be read; check the path") from error
     except tomllib.TOMLDecodeError as error:
-        raise Invalid("bad-seller", f"{path}: no TOML: {error}") from error
+        raise Invalid("bad-seller", f"no TOML: {error}") from error
 
 
 def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
@@ -148,5 +169,6 @@ def _secret(section: dict[str, Any], name: str, field: str, folder: Path, *, nee
 def _content(folder: Path, file: str, field: str) -> bytes:
     try:
         return (folder / Path(file).expanduser()).read_bytes()
-    except OSError as error:
-        raise Invalid("unreadable-file", f"{field}: {file}: {error.strerror}; check the path") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no path"
+        raise Invalid("unreadable-file", f"{field}: {file}: {reason}; check the path") from error
