@@ -56,6 +56,8 @@ def run(*, ring: Ring = _no_ring) -> None:
         app()
     except NfeError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"unusable-file: {error.filename or 'a file or connection'}: {error.strerror or error}; see NFE_DATA_DIR")
     except DBAPIError as error:
         _fail(f"database-unavailable: {_first_line(error.orig)}; see NFE_DATABASE_URL, then: nfe doctor")
 
@@ -224,7 +226,7 @@ def receive(
     except OSError as error:
         raise Invalid("unreadable-file", f"{file}: {error.strerror}; check the path") from error
     tools = _tools()
-    id, came = tools.engine.receive(raw, actor=_me())
+    id, came = tools.engine.receive(raw, actor=_me(), rings=_ring is not _no_ring)
     if came in (Reception.CREATED, Reception.CANCELLING):
         _ring_for(tools, id)
     if json:
