@@ -13,7 +13,7 @@ from workflow.store import Due
 def receive(notification: str) -> str:
     """Make the shipment's row, or ask for its cancellation, then ring; the JSON is Amazon's, as it came."""
     engine = tools().engine
-    id, came = engine.receive(notification.encode())
+    id, came = engine.receive(notification.encode(), rings=True)
     row = engine.store.shipment(id)
     if row is not None and row.due_at is not None:
         ring([Due(id, State(row.state), row.cancelling)])

@@ -101,23 +101,24 @@ class Engine:
 
     # -- notifications --------------------------------------------------------------------------------------
 
-    def receive(self, raw: bytes, *, actor: str = "engine") -> tuple[str, Reception]:
+    def receive(self, raw: bytes, *, actor: str = "engine", rings: bool = False) -> tuple[str, Reception]:
         """Take a notification: the shipment's id and what came of it; raise Invalid when it is none of ours.
 
-        Nothing is written unless the notification is understood whole and its seller is known.
+        Nothing is written unless the notification is understood whole and its seller is known. A caller that `rings`
+        the doorbell itself keeps the sweeper from ringing too.
         """
         said = parse(raw)
         if self.catalog.seller(said.seller_id) is None:
             raise Invalid("unknown-seller", f"SellerId {said.seller_id} is not registered; add it: nfe seller add FILE")
         id = shipment_id(said.seller_id, said.shipment_id)
-        came = self._receive(id, said, raw, actor)
+        came = self._receive(id, said, raw, actor, self._settings.ring_again if rings else NOW)
         log.info("received", shipment=id, status=said.status, came=str(came))
         return id, came
 
-    def _receive(self, id: str, said: Notification, raw: bytes, actor: str) -> Reception:
+    def _receive(self, id: str, said: Notification, raw: bytes, actor: str, ring_after: timedelta) -> Reception:
         notice = Notice(said.seller_id, said.shipment_id, said.order_id, raw)
         if said.status == CREATED:
-            made = self.store.receive(notice, ring_after=self._settings.ring_again)
+            made = self.store.receive(notice, ring_after=ring_after)
             return Reception.CREATED if made else Reception.REPEATED
         if said.status == CANCELLED:
             if self.store.bury(notice):
