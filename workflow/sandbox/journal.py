@@ -1,6 +1,7 @@
 """The memory of a counterpart across restarts: one JSON line for each thing that happened, read again at start.
 
-Without a path nothing is kept. A last line torn by a crash is left out: whoever waited for that answer lost it too.
+Without a path nothing is kept. Faults, refusals on demand, switches and counts are not things that happened.
+A last line torn by a crash is left out: whoever waited for that answer lost it too.
 """
 
 import json

@@ -142,34 +142,39 @@ class Started(Generic[Book]):
 def start_amazon(
     port: int = 0,
     *,
-    folder: Path | None = None,
+    memory: Path | None = None,
     settings: AmazonSettings | None = None,
     shipments: Iterable[Shipment] = (),
 ) -> Started[AmazonBook]:
-    """Start a local Amazon on a thread; port 0 is a free one, with a folder its memory outlives it."""
-    book = _amazon_book(folder, settings, shipments)
+    """Start a local Amazon on a thread; port 0 is a free one, `memory` a folder that outlives it."""
+    book = _amazon_book(memory, settings, shipments)
     return Started(book, lambda: _open_amazon(book, port))
 
 
 def start_sefaz(
-    folder: Path, port: int = 0, control_port: int = 0, *, settings: SefazSettings | None = None
+    folder: Path,
+    port: int = 0,
+    control_port: int = 0,
+    *,
+    memory: Path | None = None,
+    settings: SefazSettings | None = None,
 ) -> Started[SefazBook]:
-    """Start a local SEFAZ on a thread; its authority, its certificates and its memory are kept in `folder`."""
-    book = _sefaz_book(folder, settings)
+    """Start a local SEFAZ on a thread; its certificates are kept in `folder`, what it decided in `memory`."""
+    book = _sefaz_book(memory, settings)
     return Started(book, lambda: _open_sefaz(book, port, control_port, folder))
 
 
 def serve_amazon(
     port: int,
     *,
-    folder: Path | None = None,
+    memory: Path | None = None,
     settings: AmazonSettings | None = None,
     shipments: Iterable[Shipment] = (),
     as_json: bool = False,
     parent_death: bool = False,
 ) -> None:
     """Serve a local Amazon until SIGTERM or SIGINT; with `parent_death` also until the parent is gone."""
-    book = _amazon_book(folder, settings, shipments)
+    book = _amazon_book(memory, settings, shipments)
     _serve(lambda: _open_amazon(book, port), as_json=as_json, parent_death=parent_death)
 
 
@@ -178,18 +183,19 @@ def serve_sefaz(
     control_port: int,
     folder: Path,
     *,
+    memory: Path | None = None,
     settings: SefazSettings | None = None,
     as_json: bool = False,
     parent_death: bool = False,
 ) -> None:
     """Serve a local SEFAZ until SIGTERM or SIGINT; with `parent_death` also until the parent is gone."""
-    book = _sefaz_book(folder, settings)
+    book = _sefaz_book(memory, settings)
     opener: Opener = lambda: _open_sefaz(book, port, control_port, folder)  # noqa: E731 - reads as above
     _serve(opener, as_json=as_json, parent_death=parent_death)
 
 
-def _amazon_book(folder: Path | None, settings: AmazonSettings | None, shipments: Iterable[Shipment]) -> AmazonBook:
-    journal = folder / "amazon.jsonl" if folder else None
+def _amazon_book(memory: Path | None, settings: AmazonSettings | None, shipments: Iterable[Shipment]) -> AmazonBook:
+    journal = memory / "amazon.jsonl" if memory else None
     book = AmazonBook(settings or AmazonSettings(), journal=journal)
     for shipment in shipments:
         if book.find(shipment.shipment_id, None) is None:
@@ -197,8 +203,8 @@ def _amazon_book(folder: Path | None, settings: AmazonSettings | None, shipments
     return book
 
 
-def _sefaz_book(folder: Path, settings: SefazSettings | None) -> SefazBook:
-    return SefazBook(settings or SefazSettings(), journal=folder / "sefaz.jsonl")
+def _sefaz_book(memory: Path | None, settings: SefazSettings | None) -> SefazBook:
+    return SefazBook(settings or SefazSettings(), journal=memory / "sefaz.jsonl" if memory else None)
 
 
 async def _open_amazon(book: AmazonBook, port: int) -> Listening:

@@ -132,7 +132,6 @@ class Seller:
 @pytest.fixture
 def sefaz(folder: Path) -> Iterator[Started[SefazBook]]:
     """A local SEFAZ with an empty book."""
-    (folder / "sefaz.jsonl").unlink(missing_ok=True)
     with start_sefaz(folder) as started:
         yield started
 

@@ -1,4 +1,4 @@
-"""A counterpart that is started again in its folder remembers what it decided."""
+"""A counterpart that is started again with its memory knows what it decided."""
 
 from pathlib import Path
 
@@ -15,15 +15,14 @@ from .test_sefaz import void
 def test_sefaz_remembers_keys_cancellations_and_voidings(
     seller_key: SigningKey, note: Draw, folder: Path, tmp_path: Path
 ) -> None:
-    (folder / "sefaz.jsonl").unlink(missing_ok=True)
     pem = pem_file(seller_key, tmp_path / "a1.pem")
     first, second = note(1), note(2)
-    with start_sefaz(folder) as before:
+    with start_sefaz(folder, memory=tmp_path) as before:
         seller = Seller(before, seller_key, pem)
         assert [seller.authorize(first), seller.authorize(second)] == ["100", "100"]
         assert decided(seller.cancel(first, before.book.by_key[key_in(first)].nProt)) == "135"
         assert void(seller, 5, 6) == "102"
-    with start_sefaz(folder) as after:
+    with start_sefaz(folder, memory=tmp_path) as after:
         seller = Seller(after, seller_key, pem)
         assert seller.consult(key_in(first)).findtext(NFE + "cStat") == "101"
         assert [seller.authorize(second), seller.authorize(note(2, cNF="11223344"))] == ["204", "539"]
@@ -38,11 +37,11 @@ def test_amazon_remembers_shipments_submissions_and_tokens(
 ) -> None:
     settings = AmazonSettings(processing_seconds=0)
     shipment_id = examples[0].shipment_id
-    with start_amazon(folder=tmp_path, settings=settings, shipments=[examples[0].shipment()]) as before:
+    with start_amazon(memory=tmp_path, settings=settings, shipments=[examples[0].shipment()]) as before:
         partner = Partner(before)
         token = partner.restricted()
         assert [partner.submit(shipment_id, nfeProc).status_code for _ in range(2)] == [200, 200]
-    with start_amazon(folder=tmp_path, settings=settings) as after:
+    with start_amazon(memory=tmp_path, settings=settings) as after:
         partner = Partner(after)
         assert partner.details(shipment_id, token).status_code == 200
         assert partner.status(shipment_id) == "Accepted"

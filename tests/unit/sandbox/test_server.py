@@ -25,8 +25,8 @@ def started(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_amazon_says_what_it_holds_and_ends_when_told(number: signal.Signals, tmp_path: Path) -> None:
-    process, said = started("amazon", "--port", "0", "--folder", str(tmp_path), "--shipments", "3")
+def test_amazon_says_what_it_holds_and_ends_when_told(number: signal.Signals) -> None:
+    process, said = started("amazon", "--port", "0", "--shipments", "3")
     try:
         assert said["holds"]["credentials"] == "any"  # type: ignore[index]
         assert len(requests.get(f"{said['control_url']}/_control/book", timeout=5).json()["shipments"]) == 3
@@ -50,8 +50,8 @@ def test_sefaz_keeps_its_authority_in_the_folder(tmp_path: Path) -> None:
     assert len(seen) == 1
 
 
-def test_a_hanging_answer_does_not_hold_the_end(tmp_path: Path) -> None:
-    process, said = started("amazon", "--folder", str(tmp_path))
+def test_a_hanging_answer_does_not_hold_the_end() -> None:
+    process, said = started("amazon")
     requests.post(f"{said['control_url']}/_control/faults", json={"kind": "hang_after_processing"}, timeout=5)
     with pytest.raises(requests.Timeout):
         requests.post(f"{said['url']}/auth/o2/token", timeout=0.3)
@@ -60,8 +60,8 @@ def test_a_hanging_answer_does_not_hold_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
-def test_a_counterpart_ends_with_its_parent(tmp_path: Path) -> None:
-    command = [*COMMAND, "amazon", "--parent-death", "--folder", str(tmp_path)]
+def test_a_counterpart_ends_with_its_parent() -> None:
+    command = [*COMMAND, "amazon", "--parent-death"]
     parent = (
         "import subprocess, sys\n"
         f"child = subprocess.Popen({command!r}, stdout=subprocess.PIPE)\n"
