@@ -103,7 +103,7 @@ def _sandboxes(folder: Path) -> Iterator[tuple[Announcement, Announcement]]:
     """The two counterparts as processes, ended afterwards."""
     processes: list[subprocess.Popen[str]] = []
     try:
-        amazon = _start(processes, folder, "amazon")
+        amazon = _start(processes, folder, "amazon", "--folder", str(folder / "sandbox"))
         sefaz = _start(processes, folder, "sefaz", "--folder", str(folder / "sandbox"))
         yield amazon, sefaz
     finally:
