@@ -1,0 +1,587 @@
+"""The database's answers: sweeping, retrying, cancelling, finding, and what several workers at once may do."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
+
+from tests.unit.conftest import SELLER, Clock, notification
+from workflow.catalog import Catalog
+from workflow.crypto import Vault, new_key
+from workflow.engine import Done, Engine
+from workflow.errors import Invalid, Misconfigured, RetryLater
+from workflow.models import DocumentKind
+from workflow.settings import Settings
+from workflow.states import RETRY, WAY, Stage, State
+from workflow.store import HISTORY, SHIPMENT, Left, Notice, Settlement, Store, connect
+
+Notify = Callable[..., str]
+LEASE = timedelta(seconds=60)
+MINUTE = timedelta(minutes=1)
+WORKERS = 4
+
+
+@contextmanager
+def another_store(url: str) -> Iterator[Store]:
+    """A store with connections of its own, as another process has them."""
+    engine = connect(url)
+    try:
+        yield Store(engine, Vault([new_key()]))
+    finally:
+        engine.dispose()
+
+
+def all_at_once(url: str, work: Callable[[Store, int], Any], workers: int = WORKERS) -> list[Any]:
+    """What each of some workers, with connections of its own, got when all began at the same moment."""
+    barrier = threading.Barrier(workers)
+
+    def run(number: int) -> Any:
+        with another_store(url) as own:
+            own.find("anything")  # connected before the start
+            barrier.wait(10)
+            return work(own, number)
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(run, range(workers)))
+
+
+def add_shipments(store: Store, count: int, *, due: datetime | None = None) -> list[str]:
+    """Rows that are due, a second apart."""
+    due = due or datetime.now(UTC) - timedelta(hours=1)
+    rows = [
+        {
+            "id": f"{SELLER}/S{number:04}", "seller_id": SELLER, "amazon_shipment_id": f"S{number:04}",
+            "state": "RECEIVED", "cancelling": False, "tries": 0, "crashes": 0, "turn": 1, "seq": 0,
+            "due_at": due + timedelta(seconds=number), "ring_at": due + timedelta(seconds=number),
+            "created_at": due, "updated_at": due,
+        }
+        for number in range(count)
+    ]  # fmt: skip
+    with store.writing() as connection:
+        connection.execute(insert(SHIPMENT), rows)
+    return [str(row["id"]) for row in rows]
+
+
+@pytest.fixture
+def seller(store: Store) -> None:
+    """The seller of the shipments that `add_shipments` makes; the database's own clock."""
+    Catalog(store).put_seller(
+        {"id": SELLER, "name": "LOJA", "cnpj": "99999999000191", "issuer": {}, "certificate_until": None},
+        secrets=b"{}",
+    )
+
+
+def row_of(store: Store, id: str) -> Any:
+    row = store.shipment(id)
+    assert row is not None
+    return row
+
+
+def put(store: Store, id: str, **values: Any) -> None:
+    with store.writing() as connection:
+        connection.execute(update(SHIPMENT).where(SHIPMENT.c.id == id).values(values))
+
+
+def seqs(store: Store, id: str) -> list[int]:
+    return [line.seq for line in store.history(id)]
+
+
+# -- receive ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rings", "silence"), [(True, Settings().ring_again), (False, timedelta())])
+def test_a_received_shipment_is_due_now_and_the_sweeper_keeps_quiet_only_for_who_rings(
+    engine: Engine, store: Store, clock: Clock, rings: bool, silence: timedelta
+) -> None:
+    row = row_of(store, engine.receive(notification(), rings=rings)[0])
+    assert (row.due_at, row.ring_at) == (clock(), clock() + silence)
+
+
+def test_a_tombstone_is_never_due(store: Store, notify: Notify) -> None:
+    row = row_of(store, notify(status="Cancelled"))
+    assert (row.state, row.due_at, row.ring_at) == (State.CANCELLED, None, None)
+
+
+def test_the_same_notification_to_four_workers_makes_one_row_one_line_one_document(
+    store: Store, seller: None, database_url: str
+) -> None:
+    notice = Notice(SELLER, "FBA1", None, b"{}")
+    made = all_at_once(database_url, lambda own, _: own.receive(notice, ring_after=MINUTE))
+    assert sorted(made) == [False, False, False, True]
+    assert seqs(store, f"{SELLER}/FBA1") == [1]
+    assert [document.version for document in store.documents(f"{SELLER}/FBA1")] == [1]
+
+
+# -- sweep --------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_finds_what_is_due_and_lets_it_be_silent_afterwards(store: Store, seller: None, clock: Clock) -> None:
+    ids = add_shipments(store, 3, due=clock())
+    clock.pass_(seconds=1)
+    assert [row.id for row in store.sweep(limit=10, ring_again=MINUTE)] == ids[:2]
+    assert row_of(store, ids[0]).ring_at == clock() + MINUTE
+    clock.pass_(seconds=1)
+    assert [row.id for row in store.sweep(limit=10, ring_again=MINUTE)] == ids[2:]
+    assert store.sweep(limit=10, ring_again=MINUTE) == []
+    clock.pass_(seconds=59)
+    assert [row.id for row in store.sweep(limit=10, ring_again=MINUTE)] == ids[:2]
+
+
+def test_a_sweep_takes_the_oldest_first_and_no_more_than_its_limit(store: Store, seller: None, clock: Clock) -> None:
+    ids = add_shipments(store, 7, due=clock())
+    clock.pass_(hours=1)
+    swept = [[row.id for row in store.sweep(limit=3, ring_again=MINUTE)] for _ in range(4)]
+    assert swept == [ids[0:3], ids[3:6], ids[6:7], []]
+
+
+@pytest.mark.parametrize("analysed", [False, True], ids=["no statistics", "statistics"])
+def test_the_limit_holds_whatever_the_planner_thinks(store: Store, seller: None, analysed: bool) -> None:
+    add_shipments(store, 60)
+    if analysed:
+        with store.writing() as connection:
+            connection.execute(text("ANALYZE shipment"))
+    assert [len(store.sweep(limit=7, ring_again=MINUTE)) for _ in range(3)] == [7, 7, 7]
+
+
+def test_a_sweep_rings_for_whoever_wants_to_cancel(store: Store, notify: Notify, clock: Clock) -> None:
+    notify()
+    notify(status="Cancelled")
+    (row,) = store.sweep(limit=10, ring_again=MINUTE)
+    assert (row.state, row.cancelling) == (State.RECEIVED, True)
+
+
+def test_no_row_is_swept_twice_by_four_sweepers_at_once(store: Store, seller: None, database_url: str) -> None:
+    ids = add_shipments(store, 300)
+
+    def sweep(own: Store, _: int) -> list[str]:
+        swept: list[str] = []
+        while rows := own.sweep(limit=20, ring_again=MINUTE):
+            swept += [row.id for row in rows]
+        return swept
+
+    swept = Counter(id for own in all_at_once(database_url, sweep) for id in own)
+    # A sweeper may leave early, when others hold the last rows: the next sweep finds what they dropped.
+    swept.update(row.id for row in store.sweep(limit=500, ring_again=MINUTE))
+    assert swept == Counter(ids)
+
+
+def test_a_claimed_shipment_rings_again_only_when_its_lease_runs_out(
+    store: Store, notify: Notify, clock: Clock
+) -> None:
+    id = notify()
+    assert store.claim(id, Stage.FETCH, lease=LEASE) is not None
+    assert store.unfinished() == 1
+    clock.pass_(seconds=59)
+    assert store.sweep(limit=10, ring_again=MINUTE) == []
+    clock.pass_(seconds=1)
+    assert [row.id for row in store.sweep(limit=10, ring_again=MINUTE)] == [id]
+
+
+def test_the_sweeps_question_is_answered_by_the_small_index(store: Store, seller: None, clock: Clock) -> None:
+    add_shipments(store, 2000, due=clock())
+    with store.writing() as connection:
+        connection.execute(update(SHIPMENT).where(SHIPMENT.c.id > f"{SELLER}/S0010").values(ring_at=None))
+        connection.execute(text("ANALYZE shipment"))
+    is_postgresql = store.engine.dialect.name == "postgresql"
+    question = (
+        select(SHIPMENT.c.id)
+        .where(SHIPMENT.c.ring_at <= clock())
+        .order_by(SHIPMENT.c.ring_at)
+        .limit(500)
+        .with_for_update(skip_locked=True)
+    )
+    dialect: Any = postgresql.dialect() if is_postgresql else sqlite.dialect()
+    sql = str(question.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"
+    with store.writing() as connection:
+        plan = " ".join(str(line) for line in connection.exec_driver_sql(f"{explain} {sql}").all())
+    assert "ix_shipment_ring_at" in plan
+    assert "Seq Scan" not in plan
+    assert "USE TEMP B-TREE" not in plan
+
+
+# -- claim and settle ---------------------------------------------------------------------------------------
+
+
+def test_of_300_due_shipments_each_is_claimed_exactly_once_by_four_workers(
+    store: Store, seller: None, database_url: str
+) -> None:
+    ids = add_shipments(store, 300)
+
+    def claim(own: Store, number: int) -> list[str]:
+        order = ids[number * 75 :] + ids[: number * 75] if number % 2 else ids
+        return [id for id in order if own.claim(id, Stage.FETCH, lease=LEASE) is not None]
+
+    claimed = Counter(id for own in all_at_once(database_url, claim) for id in own)
+    assert claimed == Counter(ids)
+    with store.reading() as connection:
+        assert set(connection.execute(select(SHIPMENT.c.tries)).scalars()) == {1}
+
+
+def test_a_stage_is_claimed_only_from_its_own_states(store: Store, notify: Notify) -> None:
+    id = notify()
+    for stage in Stage:
+        for state in State:
+            put(store, id, state=state, lease=None, lease_until=None, cancelling=stage is Stage.CANCEL)
+            claimed = store.claim(id, stage, lease=LEASE) is not None
+            assert claimed == (state in WAY[stage].sources), (stage, state)
+
+
+def test_what_is_not_due_yet_cannot_be_claimed(store: Store, notify: Notify, clock: Clock) -> None:
+    id = notify()
+    put(store, id, due_at=clock() + timedelta(seconds=1))
+    assert store.claim(id, Stage.FETCH, lease=LEASE) is None
+    put(store, id, due_at=None)
+    assert store.claim(id, Stage.FETCH, lease=LEASE) is None
+
+
+def test_a_lost_lease_writes_nothing_at_all(store: Store, notify: Notify, clock: Clock) -> None:
+    id = notify()
+    late = store.claim(id, Stage.FETCH, lease=LEASE)
+    clock.pass_(minutes=2)
+    owner = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert late is not None
+    assert owner is not None
+    before, told, documents = row_of(store, id), store.history(id), store.documents(id)
+    ran = []
+    settlement = Settlement(
+        state=State.FETCHED, outcome="done", due=timedelta(), access_key="K" * 44, stop_code="x",
+        documents=(Left(DocumentKind.DETAILS, b"late"),), also=lambda connection, now: ran.append(now),
+    )  # fmt: skip
+    assert not store.settle(late, Stage.FETCH, settlement, ring_after=MINUTE)
+    assert (row_of(store, id), store.history(id), store.documents(id)) == (before, told, documents)
+    assert ran == []
+    store.mark_unsent(late)
+    assert store.mark_sent(owner)
+    store.mark_unsent(late)
+    assert row_of(store, id).sent_at is not None
+
+
+def test_what_fails_beside_a_settlement_undoes_all_of_it(store: Store, notify: Notify) -> None:
+    id = notify()
+    claim = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert claim is not None
+    before = row_of(store, id)
+
+    def fails(connection: Any, now: datetime) -> None:
+        raise RuntimeError("beside")
+
+    settlement = Settlement(
+        state=State.FETCHED, outcome="done", due=timedelta(), documents=(Left(DocumentKind.DETAILS, b"x"),), also=fails
+    )
+    with pytest.raises(RuntimeError, match="beside"):
+        store.settle(claim, Stage.FETCH, settlement, ring_after=MINUTE)
+    assert row_of(store, id) == before
+    assert seqs(store, id) == [1]
+    assert store.document(id, DocumentKind.DETAILS) is None
+
+
+@pytest.mark.parametrize(
+    ("due", "ring_after", "rings_in"),
+    [(timedelta(), MINUTE, MINUTE), (timedelta(), timedelta(), timedelta()), (LEASE * 5, MINUTE, LEASE * 5)],
+    ids=["the chain looks first", "nobody looks", "later"],
+)
+def test_the_sweeper_is_quiet_only_while_somebody_else_looks(
+    store: Store, notify: Notify, clock: Clock, due: timedelta, ring_after: timedelta, rings_in: timedelta
+) -> None:
+    id = notify()
+    claim = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert claim is not None
+    assert store.settle(
+        claim, Stage.FETCH, Settlement(state=State.FETCHED, outcome="done", due=due), ring_after=ring_after
+    )
+    row = row_of(store, id)
+    assert (row.due_at, row.ring_at) == (clock() + due, clock() + rings_in)
+    assert (row.lease, row.lease_until) == (None, None)
+
+
+def test_what_is_due_never_rings_never(store: Store, notify: Notify) -> None:
+    id = notify()
+    claim = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert claim is not None
+    store.settle(claim, Stage.FETCH, Settlement(state=State.RECEIVED, outcome="stopped", due=None), ring_after=MINUTE)
+    row = row_of(store, id)
+    assert (row.due_at, row.ring_at, store.unfinished()) == (None, None, 0)
+
+
+# -- documents and history ----------------------------------------------------------------------------------
+
+
+def test_a_later_document_has_a_higher_version_and_overwrites_none(
+    engine: Engine, store: Store, notify: Notify, clock: Clock
+) -> None:
+    id = notify()
+    for content in (b"one", b"two"):
+        clock.pass_(seconds=1)
+        left = (Left(DocumentKind.DETAILS, content),)
+        engine.advance(id, Stage.FETCH, lambda claim, left=left: Done(state=State.FETCHED, documents=left))  # type: ignore[misc]
+        put(store, id, state=State.RECEIVED)
+    found = [(document.kind, document.version) for document in store.documents(id)]
+    assert found == [("notification", 1), ("details", 1), ("details", 2)]
+    assert store.document(id, DocumentKind.DETAILS) == b"two"
+    assert store.document(id, DocumentKind.NFE) is None
+
+
+def test_the_history_has_no_gap_whoever_writes(store: Store, seller: None, database_url: str) -> None:
+    store.receive(Notice(SELLER, "FBA1", None, b"{}"), ring_after=MINUTE)
+    id = f"{SELLER}/FBA1"
+
+    def write(own: Store, number: int) -> None:
+        for line in range(10):
+            own.note(id, stage="receive", outcome="ignored", reason=f"{number}.{line}")
+            own.retry(id, actor="maria")
+            claim = own.claim(id, Stage.FETCH, lease=LEASE)
+            if claim is not None:
+                own.settle(
+                    claim,
+                    Stage.FETCH,
+                    Settlement(state=State.RECEIVED, outcome="waiting", due=LEASE),
+                    ring_after=MINUTE,
+                )
+
+    all_at_once(database_url, write)
+    written = seqs(store, id)
+    assert written == list(range(1, row_of(store, id).seq + 1))
+    assert len(written) > WORKERS * 10
+
+
+# -- an operator's questions --------------------------------------------------------------------------------
+
+
+def test_a_shipment_is_found_by_any_of_its_names(store: Store, notify: Notify) -> None:
+    id = notify("FBA1")
+    assert [store.find(name) for name in (id, "FBA1", "701-1234567-1234567", "FBA", "%", "")] == [
+        *([id], [id], [id]),
+        *([], [], []),
+    ]
+
+
+def test_an_order_of_two_shipments_names_both_oldest_first(store: Store, notify: Notify, clock: Clock) -> None:
+    first = notify("FBA2")
+    clock.pass_(seconds=1)
+    second = notify("FBA1")
+    assert store.find("701-1234567-1234567") == [first, second]
+
+
+def test_the_list_tells_what_happened_last_newest_first(
+    engine: Engine, store: Store, notify: Notify, clock: Clock
+) -> None:
+    old = notify("FBA1")
+    clock.pass_(seconds=1)
+    new = notify("FBA2")
+
+    def stop(claim: Any) -> Done:
+        raise Invalid("unknown-sku", "SKU X")
+
+    engine.advance(old, Stage.FETCH, stop)
+    rows = store.shipments()
+    assert [(row.id, row.outcome, row.code, row.reason) for row in rows] == [
+        (new, "done", None, None),
+        (old, "stopped", "unknown-sku", "SKU X"),
+    ]
+    assert [row.id for row in store.shipments(stopped=True)] == [old]
+    assert [row.id for row in store.shipments(limit=1)] == [new]
+    assert [row.id for row in store.shipments(state=State.FETCHED)] == []
+    assert len(store.shipments(state=State.RECEIVED, seller_id=SELLER)) == 2
+    assert store.shipments(seller_id="NOBODY") == []
+
+
+def test_the_counts_tell_states_and_who_needs_a_person(store: Store, notify: Notify) -> None:
+    ids = [notify(f"FBA{number}") for number in range(4)]
+    put(store, ids[0], stop_code="unknown-sku", due_at=None, ring_at=None)
+    put(store, ids[1], state=State.ACCEPTED, due_at=None, ring_at=None)
+    assert store.counts() == {(State.RECEIVED, False): 2, (State.RECEIVED, True): 1, (State.ACCEPTED, False): 1}
+    assert store.unfinished() == 2
+
+
+def test_no_such_shipment_is_none(store: Store) -> None:
+    assert store.shipment("NOBODY/NOTHING") is None
+    assert store.history("NOBODY/NOTHING") == []
+    assert store.document("NOBODY/NOTHING", DocumentKind.NFE) is None
+    assert store.retry("NOBODY/NOTHING", actor="maria") is None
+    assert not store.cancel("NOBODY/NOTHING", reason="none", actor="maria")
+
+
+# -- an operator's orders -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("state", "target"), RETRY.items(), ids=str)
+def test_a_retry_takes_what_the_other_side_decided_back(
+    store: Store, notify: Notify, clock: Clock, state: State, target: State
+) -> None:
+    id = notify()
+    put(store, id, state=state, due_at=None, ring_at=None, tries=3, crashes=2)
+    assert store.retry(id, actor="maria") is target
+    row = row_of(store, id)
+    assert (row.state, row.due_at, row.ring_at, row.tries, row.crashes) == (target, clock(), clock(), 0, 0)
+    line = store.history(id)[-1]
+    assert (line.stage, line.from_state, line.state, line.actor) == ("retry", state, target, "maria")
+
+
+@pytest.mark.parametrize("state", [State.RECEIVED, State.FETCHED, State.GENERATED, State.AUTHORIZED, State.SUBMITTED])
+def test_a_retry_of_what_stopped_keeps_its_state(store: Store, notify: Notify, clock: Clock, state: State) -> None:
+    id = notify()
+    put(store, id, state=state, stop_code="gave-up", due_at=None, ring_at=None, tries=100)
+    assert store.retry(id, actor="maria") is state
+    row = row_of(store, id)
+    assert (row.stop_code, row.tries, row.due_at) == (None, 0, clock())
+
+
+def test_a_retry_hurries_what_waits_but_not_what_is_due(
+    engine: Engine, store: Store, notify: Notify, clock: Clock
+) -> None:
+    id = notify()
+    assert store.retry(id, actor="maria") is None
+
+    def later(claim: Any) -> Done:
+        raise RetryLater("http-503", "away", after=timedelta(hours=2))
+
+    engine.advance(id, Stage.FETCH, later)
+    assert store.retry(id, actor="maria") is State.RECEIVED
+    assert row_of(store, id).due_at == clock()
+
+
+@pytest.mark.parametrize("state", [State.ACCEPTED, State.CANCELLED])
+def test_there_is_nothing_to_retry_in_a_finished_shipment(store: Store, notify: Notify, state: State) -> None:
+    id = notify()
+    put(store, id, state=state, due_at=None, ring_at=None)
+    assert store.retry(id, actor="maria") is None
+    assert seqs(store, id) == [1]
+
+
+def test_a_shipment_in_a_workers_hands_is_not_retried(store: Store, notify: Notify) -> None:
+    id = notify()
+    put(store, id, stop_code="gave-up")
+    assert store.claim(id, Stage.FETCH, lease=LEASE) is not None
+    assert store.retry(id, actor="maria") is None
+
+
+def test_a_retry_of_a_stopped_cancellation_goes_on_cancelling(store: Store, notify: Notify) -> None:
+    id = notify()
+    put(store, id, state=State.ERRORED, cancelling=True, stop_code="too-late", due_at=None, ring_at=None)
+    assert store.retry(id, actor="maria") is State.ERRORED
+    assert store.claim(id, Stage.CANCEL, lease=LEASE) is not None
+
+
+def test_of_four_retries_at_once_one_does_it(store: Store, seller: None, database_url: str) -> None:
+    (id,) = add_shipments(store, 1)
+    put(store, id, state=State.REJECTED, due_at=None, ring_at=None)
+    got = all_at_once(database_url, lambda own, _: own.retry(id, actor="maria"))
+    assert Counter(got) == {State.FETCHED: 1, None: 3}
+    assert seqs(store, id) == [1]
+
+
+def test_a_cancellation_is_asked_for_once(store: Store, notify: Notify, clock: Clock) -> None:
+    id = notify()
+    put(store, id, stop_code="unknown-sku", due_at=None, ring_at=None)
+    assert store.cancel(id, reason="the buyer changed his mind", actor="maria")
+    assert not store.cancel(id, reason="the buyer changed his mind", actor="maria")
+    row = row_of(store, id)
+    assert (row.cancelling, row.stop_code, row.due_at, row.ring_at) == (True, None, clock(), clock())
+    assert [(line.stage, line.outcome) for line in store.history(id)] == [("receive", "done"), ("cancel", "asked")]
+
+
+def test_of_four_cancellations_at_once_one_is_taken(store: Store, seller: None, database_url: str) -> None:
+    (id,) = add_shipments(store, 1)
+    asked = all_at_once(database_url, lambda own, _: own.cancel(id, reason="changed", actor="maria"))
+    assert sorted(asked) == [False, False, False, True]
+    assert seqs(store, id) == [1]
+
+
+def test_what_is_cancelled_cannot_be_cancelled(store: Store, notify: Notify) -> None:
+    id = notify(status="Cancelled")
+    assert not store.cancel(id, reason="again", actor="maria")
+    assert seqs(store, id) == [1]
+
+
+def test_asking_to_cancel_a_claimed_shipment_leaves_it_to_its_worker(
+    store: Store, notify: Notify, clock: Clock
+) -> None:
+    id = notify()
+    claim = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert claim is not None
+    assert store.cancel(id, reason="changed", actor="maria")
+    assert row_of(store, id).ring_at == clock() + LEASE
+    assert store.claim(id, Stage.CANCEL, lease=LEASE) is None
+    store.settle(claim, Stage.FETCH, Settlement(state=State.FETCHED, outcome="done", due=LEASE), ring_after=MINUTE)
+    row = row_of(store, id)
+    assert (row.due_at, row.ring_at, row.seq) == (clock(), clock(), 3)
+    assert store.claim(id, Stage.CANCEL, lease=LEASE) is not None
+
+
+# -- the database itself ------------------------------------------------------------------------------------
+
+
+def test_sqlite_keeps_what_it_committed_and_lets_readers_read(store: Store) -> None:
+    if store.engine.dialect.name != "sqlite":
+        pytest.skip("SQLite's own settings")
+    with store.reading() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_nobody_waits_for_a_writer_to_read(store: Store, notify: Notify, database_url: str) -> None:
+    id = notify()
+    with store.writing() as connection, another_store(database_url) as reader:
+        connection.execute(update(SHIPMENT).values(tries=9))
+        assert row_of(reader, id).tries == 0
+
+
+def test_a_history_line_needs_its_shipment(store: Store) -> None:
+    line = {"shipment_id": "NOBODY/X", "seq": 1, "at": datetime.now(UTC), "stage": "receive", "state": "RECEIVED"}
+    with pytest.raises(Exception, match=r"(?i)foreign key"), store.writing() as connection:
+        connection.execute(insert(HISTORY), line | {"outcome": "done", "tries": 0, "actor": "engine"})
+
+
+def test_moments_come_back_aware_and_in_utc(store: Store, notify: Notify) -> None:
+    row = row_of(store, notify())
+    assert row.created_at.utcoffset() == timedelta()
+
+
+def test_the_time_is_postgresqls_own(store: Store, database_url: str) -> None:
+    if store.engine.dialect.name != "postgresql":
+        assert abs(store.now() - datetime.now(UTC)) < timedelta(seconds=1)
+        return
+    admin = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:  # a server whose clock is three hours ahead
+        connection.execute(
+            text(
+                "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS "
+                "'SELECT pg_catalog.clock_timestamp() + interval ''3 hours'''"
+            )
+        )
+        connection.execute(text(f"ALTER DATABASE {admin.url.database} SET search_path = public, pg_catalog"))
+    admin.dispose()
+    with another_store(database_url) as ahead:
+        distance = ahead.now() - datetime.now(UTC)
+    assert abs(distance - timedelta(hours=3)) < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    "url", ["garbage", "foo://u:hidden@h/x", "postgresql+psycopg://u:hidden@h:port/x", "sqlite+x://"]
+)
+def test_a_wrong_database_url_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(Misconfigured, match="NFE_DATABASE_URL") as raised:
+        connect(url)
+    assert "hidden" not in str(raised.value)
+
+
+def test_every_table_of_the_models_is_there(store: Store) -> None:
+    with store.reading() as connection:
+        for table in SQLModel.metadata.sorted_tables:
+            assert connection.execute(select(table)).all() == []
+
+
+def test_the_engine_and_the_store_agree_on_ids(engine: Engine) -> None:
+    assert engine.receive(notification("FBA9"))[0] == f"{SELLER}/FBA9"
