@@ -374,27 +374,36 @@ def _ring_for(tools: Tools, id: str) -> None:
 AMAZON_PORT, SEFAZ_PORT, SEFAZ_CONTROL_PORT = 8180, 8443, 8181
 
 
+Memory = Annotated[Path | None, typer.Option(help="A folder that remembers across restarts; none: start empty.")]
+ParentDeath = Annotated[bool, typer.Option("--parent-death", help="End with the parent process (Linux).")]
+
+
 @sandbox.command("amazon")
 def sandbox_amazon(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = AMAZON_PORT,
+    shipments: Annotated[int, typer.Option(min=0, help="How many example shipments it holds.")] = 12,
+    memory: Memory = None,
     json: Json = False,
-    parent_death: Annotated[bool, typer.Option("--parent-death", help="End with the parent process (Linux).")] = False,
+    parent_death: ParentDeath = False,
 ) -> None:
-    """A local Selling Partner API with Login with Amazon."""
+    """A local Selling Partner API with Login with Amazon; any credentials will do."""
     from workflow.sandbox.server import serve_amazon
+    from workflow.sandbox.shipments import demo_shipments
 
-    serve_amazon(port, as_json=json, parent_death=parent_death)
+    held = [example.shipment() for example in demo_shipments(shipments)]
+    serve_amazon(port, shipments=held, memory=memory, as_json=json, parent_death=parent_death)
 
 
 @sandbox.command("sefaz")
 def sandbox_sefaz(
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTPS; 0: a free one.")] = SEFAZ_PORT,
     control_port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = SEFAZ_CONTROL_PORT,
-    folder: Annotated[Path, typer.Option(help="Where its certificate authority is kept.")] = Path("sandbox"),
+    folder: Annotated[Path, typer.Option(help="Where its authority and a seller's A1 are kept.")] = Path("sandbox"),
+    memory: Memory = None,
     json: Json = False,
-    parent_death: Annotated[bool, typer.Option("--parent-death", help="End with the parent process (Linux).")] = False,
+    parent_death: ParentDeath = False,
 ) -> None:
     """A local SEFAZ over HTTPS with client certificates; homologation only."""
     from workflow.sandbox.server import serve_sefaz
 
-    serve_sefaz(port, control_port, folder, as_json=json, parent_death=parent_death)
+    serve_sefaz(port, control_port, folder, memory=memory, as_json=json, parent_death=parent_death)
