@@ -350,16 +350,18 @@ class Store:
         """The rows whose doorbell is to be rung now, oldest first; each is silent for `ring_again` afterwards."""
         now = self.now()
         row = SHIPMENT.c
+        # A CTE, which runs once: PostgreSQL may run a subquery again for each row, and the limit would not hold.
         chosen = (
             select(row.id)
             .where(row.ring_at <= now)
             .order_by(row.ring_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
+            .cte("chosen")
         )
         statement = (
             update(SHIPMENT)
-            .where(row.id.in_(chosen))
+            .where(row.id.in_(select(chosen.c.id)))
             .values(ring_at=now + ring_again)
             .returning(row.id, row.state, row.cancelling, row.due_at)
         )
