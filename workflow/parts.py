@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -120,9 +121,11 @@ def environment(part: Part, settings: Settings) -> dict[str, str]:
     environ = dict(os.environ)
     ours = load()
     for name in Settings.model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, Path) or value != getattr(ours, name):
-            environ[f"NFE_{name.upper()}"] = _text(value)
+        value, variable = getattr(settings, name), f"NFE_{name.upper()}"
+        if value is None:
+            environ.pop(variable, None)
+        elif isinstance(value, Path) or value != getattr(ours, name):
+            environ[variable] = _text(value)
     if settings.database_url.startswith("sqlite:///"):
         environ["NFE_DATABASE_URL"] = f"sqlite:///{Path(settings.database_url.removeprefix('sqlite:///')).absolute()}"
     if "NFE_SECRETS_DIR" in environ:
@@ -137,11 +140,9 @@ def _text(value: Any) -> str:
         return value.get_secret_value()
     if isinstance(value, Path):
         return str(value.expanduser().absolute())
-    return "" if value is None else _duration(value)
-
-
-def _duration(value: Any) -> str:
-    return f"PT{value.total_seconds()}S" if hasattr(value, "total_seconds") else str(value)
+    if isinstance(value, timedelta):
+        return f"PT{value.total_seconds()}S"
+    return str(value)
 
 
 def _flower_environment(settings: Settings) -> Mapping[str, str]:
