@@ -17,7 +17,6 @@ import pytest
 
 from workflow import embedded, parts
 from workflow.errors import Misconfigured
-from workflow.parts import Part
 from workflow.processes import Supervisor
 from workflow.settings import Settings, load
 
@@ -123,20 +122,6 @@ def test_nobody_survives_a_killed_supervisor_and_the_folder_is_free_again(settin
         pass
 
 
-def test_flower_for_other_machines_needs_a_login(settings: Settings) -> None:
-    for change in ({"flower_address": "0.0.0.0"}, {"redis_url": "redis://broker.example"}):
-        with pytest.raises(Misconfigured, match="flower-without-login"):
-            parts.flower_argv(settings.model_copy(update=change))
-
-
-def test_flowers_password_is_in_no_command_line(settings: Settings) -> None:
-    locked = load(flower_basic_auth="operator:secret-word")
-    assert "secret-word" not in " ".join(parts.flower_argv(locked))
-    environ = parts.environment(Part.FLOWER, locked)
-    assert environ["FLOWER_BASIC_AUTH"] == "operator:secret-word"
-    assert "FLOWER_UNAUTHENTICATED_API" not in environ
-
-
 def test_a_port_that_is_taken_is_told_before_anything_starts(settings: Settings) -> None:
     with (
         socket.create_server((settings.flower_address, settings.flower_port)),
@@ -145,28 +130,3 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(settings: Settings)
     ):
         pass
     assert not settings.socket_path.exists()
-
-
-def test_settings_given_in_the_program_reach_the_parts(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = load(backoff_base="PT0.25S", sefaz_ca_file="roots.pem", database_url="sqlite:///own.sqlite3", max_tries=7)
-    for name, value in parts.environment(Part.WORKER, told).items():
-        monkeypatch.setenv(name, value)
-    heard = load()
-    assert heard.backoff_base == told.backoff_base
-    assert heard.max_tries == 7
-    assert heard.sefaz_ca_file == Path.cwd() / "roots.pem", "parts run in the data folder"
-    assert heard.resolved_database_url == f"sqlite:///{Path.cwd() / 'own.sqlite3'}"
-
-
-def test_a_long_data_folder_gets_a_short_private_socket(tmp_path: Path) -> None:
-    deep = load(data_dir=tmp_path / ("x" * 120))
-    assert len(os.fsencode(deep.socket_path)) <= 100
-    assert deep.socket_path != load(data_dir=tmp_path / ("y" * 120)).socket_path
-    embedded.private_folder(deep.socket_path.parent)
-    assert deep.resolved_redis_url == f"redis+socket://{deep.socket_path}"
-    deep.socket_path.parent.chmod(0o755)
-    try:
-        with pytest.raises(Misconfigured, match="not-private"):
-            _ = deep.resolved_redis_url
-    finally:
-        deep.socket_path.parent.rmdir()

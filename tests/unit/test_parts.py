@@ -1,0 +1,61 @@
+"""The parts' command lines and environments: who may look, and what is told to whom."""
+
+import doctest
+import os
+from pathlib import Path
+
+import pytest
+
+from workflow import parts
+from workflow.errors import Misconfigured
+from workflow.parts import Part
+from workflow.settings import Settings, load
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The embedded defaults, whatever the environment says."""
+    for name in [name for name in os.environ if name.startswith(("NFE_", "FLOWER_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NFE_SECRETS_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("NFE_DATA_DIR", str(tmp_path / "data"))
+    return load()
+
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(parts).failed == 0
+
+
+def test_flower_for_other_machines_needs_a_login(settings: Settings) -> None:
+    for change in ({"flower_address": "0.0.0.0"}, {"redis_url": "redis://broker.example"}):
+        with pytest.raises(Misconfigured, match="flower-without-login"):
+            parts.flower_argv(settings.model_copy(update=change))
+
+
+def test_flowers_password_is_in_no_command_line(settings: Settings) -> None:
+    locked = load(flower_basic_auth="operator:secret-word")
+    assert "secret-word" not in " ".join(parts.flower_argv(locked))
+    environ = parts.environment(Part.FLOWER, locked)
+    assert environ["FLOWER_BASIC_AUTH"] == "operator:secret-word"
+    assert "FLOWER_UNAUTHENTICATED_API" not in environ
+
+
+def test_settings_given_in_the_program_reach_the_parts(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = load(backoff_base="PT0.25S", sefaz_ca_file="roots.pem", database_url="sqlite:///own.sqlite3", max_tries=7)
+    for name, value in parts.environment(Part.WORKER, told).items():
+        monkeypatch.setenv(name, value)
+    heard = load()
+    assert heard.backoff_base == told.backoff_base
+    assert heard.max_tries == 7
+    assert heard.sefaz_ca_file == Path.cwd() / "roots.pem", "parts run in the data folder"
+    assert heard.resolved_database_url == f"sqlite:///{Path.cwd() / 'own.sqlite3'}"
+
+
+def test_a_part_that_gives_no_sign_of_life_is_not_healthy(settings: Settings) -> None:
+    sign = parts.sign_of_life(Part.WORKER, settings)
+    assert not parts.is_healthy(Part.WORKER, settings)
+    sign.parent.mkdir(parents=True)
+    sign.touch()
+    assert parts.is_healthy(Part.WORKER, settings)
+    os.utime(sign, (0, 0))
+    assert not parts.is_healthy(Part.WORKER, settings)
