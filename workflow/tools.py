@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import redis
 import requests
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from workflow.catalog import Catalog
 from workflow.clients.amazon import AmazonClient, Throttled
@@ -82,7 +84,11 @@ class Tools:
         """Redis, for permits and shared tokens."""
         url = self.settings.resolved_redis_url.replace("redis+socket://", "unix://")
         try:
-            return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30)
+            # One more try at once, for a connection that died of idleness; redis-py's own retries would hold a worker
+            # for seconds that the row's `due_at` gives for nothing.
+            return redis.Redis.from_url(
+                url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30, retry=Retry(NoBackoff(), 1)
+            )
         except ValueError as error:
             raise Misconfigured("bad-redis-url", "NFE_REDIS_URL is no redis:// or rediss:// URL; mend it") from error
 
