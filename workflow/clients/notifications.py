@@ -63,7 +63,7 @@ def _load(raw: bytes | str) -> Any:
 
 def _unwrap(found: Any) -> dict[str, Any]:
     for _ in range(DEPTH):
-        if isinstance(found, str):
+        while isinstance(found, str):  # each is shorter than the one around it
             found = _load(found)
         if not isinstance(found, dict):
             break
