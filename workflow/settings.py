@@ -13,17 +13,27 @@ import tempfile
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflow.errors import Misconfigured
 
 #: Linux takes 107 bytes for a socket's path, macOS 103.
 SOCKET_PATH_LIMIT = 100
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 #: What neither a URL nor a client's own parsing of it changes.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
+
+
+def _seconds(value: object) -> object:
+    """A number in a variable is text, which pydantic would take for days."""
+    return float(value) if isinstance(value, str) and NUMBER.fullmatch(value) else value
+
+
+#: Seconds, or ISO 8601 (`PT15M`).
+Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta())]
 
 
 class Settings(BaseSettings):
@@ -73,23 +83,23 @@ class Settings(BaseSettings):
     )
     max_polls: int = Field(default=300, ge=1, description="Questions for one verdict before a person is asked.")
     max_crashes: int = Field(default=5, ge=1, description="Workers that one stage may kill, or bugs it may meet.")
-    backoff_base: timedelta = Field(default=timedelta(seconds=2), description="First wait after a failure.")
-    backoff_cap: timedelta = Field(default=timedelta(minutes=15), description="Longest wait after a failure.")
-    lease: timedelta = Field(
+    backoff_base: Duration = Field(default=timedelta(seconds=2), description="First wait after a failure.")
+    backoff_cap: Duration = Field(default=timedelta(minutes=15), description="Longest wait after a failure.")
+    lease: Duration = Field(
         # Longer than the longest stage: SEFAZ's answer, a query before it, and the connection's set-up.
         default=timedelta(seconds=180),
         description="How long a claimed shipment belongs to its worker.",
     )
-    ring_again: timedelta = Field(
+    ring_again: Duration = Field(
         default=timedelta(seconds=60), description="When the sweeper rings again for a row nobody claimed."
     )
     sweep_every: float = Field(default=1.0, gt=0, description="Seconds between two sweeps.")
     sweep_limit: int = Field(default=500, gt=0, description="Rows a sweep rings for at the most.")
-    poll_first: timedelta = Field(
+    poll_first: Duration = Field(
         default=timedelta(seconds=30), description="From submission to the first question for the verdict."
     )
-    poll_cap: timedelta = Field(default=timedelta(minutes=15), description="Longest gap between two questions.")
-    cancel_deadline: timedelta = Field(
+    poll_cap: Duration = Field(default=timedelta(minutes=15), description="Longest gap between two questions.")
+    cancel_deadline: Duration = Field(
         default=timedelta(hours=24), description="How long SEFAZ takes event 110111 after the authorisation."
     )
 
