@@ -1,0 +1,317 @@
+"""People's files: good ones are read whole, each mistake is told in one line with its place."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CNPJ
+from workflow.errors import Invalid
+from workflow.seller_file import SHOWN_MISTAKES, SellerFile, read_products, read_seller
+from workflow.tools import SellerSecrets
+
+SELLER = f"""
+seller_id = "A1TESTSELLER"
+name = "Loja Teste Ltda"
+cnpj = "{CNPJ}"
+ie = "111111111111"
+crt = 1
+tpAmb = 2
+
+[address]
+street = "Rua Teste"
+number = 100
+district = "Centro"
+city = "São Paulo"
+uf = "SP"
+cep = "01001-000"
+
+[certificate]
+file = "a1.pfx"
+password = "secret"
+
+[amazon]
+refresh_token = "Atzr|hidden"
+"""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path, a1_pfx: bytes) -> Write:
+    """The seller's file, with a text in it replaced by another."""
+
+    def written(*changes: tuple[str, str]) -> Path:
+        text = SELLER
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "a1.pfx").write_bytes(a1_pfx)
+        path = tmp_path / "seller.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+def mistake(path: Path) -> Invalid:
+    with pytest.raises(Invalid) as raised:
+        read_seller(path)
+    assert raised.value.message.startswith(f"{path}: ")
+    assert "\n" not in raised.value.message
+    return raised.value
+
+
+# -- the seller's TOML --------------------------------------------------------------------------------------
+
+
+def test_a_good_file_is_a_seller_its_secrets_and_its_key(write: Write, a1_pfx: bytes) -> None:
+    issuer, secrets, key = read_seller(write())
+    assert (issuer.seller_id, issuer.cnpj, issuer.tpAmb) == ("A1TESTSELLER", CNPJ, 2)
+    assert (issuer.address.city_code, issuer.address.cep, issuer.address.number) == ("3550308", "01001000", "100")
+    assert (secrets.pfx, secrets.pfx_password, secrets.refresh_token) == (a1_pfx, "secret", "Atzr|hidden")
+    assert (secrets.client_id, secrets.client_secret) == ("", "")
+    assert key.belongs_to(CNPJ)
+
+
+def test_what_is_sealed_of_a_file_can_be_read_again(write: Write) -> None:
+    read = read_seller(write())
+    assert SellerSecrets.load(read.secrets.dump()) == read.secrets
+
+
+def test_no_secret_stands_in_what_is_stored_open(write: Write) -> None:
+    resp_tec = (
+        '[resp_tec]\ncnpj = "11222333000181"\ncontact = "Ana"\nemail = "a@b.example"\nphone = "1133334444"\n'
+        'id_csrt = "01"\ncsrt = "hidden-csrt"\n\n[amazon]'
+    )
+    read = read_seller(write(("[amazon]", resp_tec)))
+    stored = str(read.issuer.model_dump(mode="json"))
+    assert "hidden" not in stored
+    assert b"hidden-csrt" in read.secrets.dump()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "says"),
+    [
+        ('name = "Loja Teste Ltda"', "", "bad-issuer", "name: Field required"),
+        (f'"{CNPJ}"', '"11111111111111"', "bad-issuer", "cnpj: must be a CNPJ"),
+        (f'"{CNPJ}"', '"12345"', "bad-issuer", "cnpj: must be a CNPJ"),
+        ("crt = 1", "crt = 9", "bad-issuer", "crt: "),
+        ("crt = 1", 'crt = "one"', "bad-issuer", "crt: "),
+        ("tpAmb = 2", "tpAmb = 3", "bad-issuer", "tpAmb: "),
+        ("tpAmb = 2", "tpamb = 2", "bad-issuer", "tpamb: Extra inputs"),
+        ("tpAmb = 2", "serie = 900", "bad-issuer", "serie: "),
+        ("tpAmb = 2", "tpAmb = 2026-11-22", "bad-issuer", "tpAmb: "),
+        ('"01001-000"', '"0100"', "bad-issuer", "address.cep: "),
+        ('"São Paulo"', '"Atlantis"', "bad-issuer", "address: uf and city name no municipality"),
+        ('uf = "SP"', 'uf = "XX"', "bad-issuer", "address: uf and city name no municipality"),
+        ('uf = "SP"', "", "bad-issuer", "address: "),
+        ("[address]", "[adress]", "bad-issuer", "address: Field required"),
+        ("[certificate]", "[certificates]", "bad-seller", "the section [certificate] is missing"),
+        ("[amazon]", "[amazonia]", "bad-seller", "the section [amazon] is missing"),
+        ('file = "a1.pfx"', "", "bad-seller", "certificate.file is missing"),
+        ('file = "a1.pfx"', "file = 7", "bad-seller", "certificate.file is missing or no text"),
+        ('file = "a1.pfx"', 'file = "none.pfx"', "unreadable-file", "certificate.file: none.pfx: No such file"),
+        ('file = "a1.pfx"', 'file = "."', "unreadable-file", "certificate.file: .: Is a directory"),
+        ('file = "a1.pfx"', 'file = "a\\u0000b"', "unreadable-file", "certificate.file: "),
+        ('file = "a1.pfx"', 'file = "seller.toml"', "not-a-pfx", "is not a PFX"),
+        ('password = "secret"', 'password = "wrong"', "wrong-password", "the password does not open the PFX"),
+        ('password = "secret"', "password = 1234", "bad-seller", "certificate.password is missing or no text"),
+        ('password = "secret"', "", "bad-seller", "certificate.password is missing"),
+        ('refresh_token = "Atzr|hidden"', "", "bad-seller", "amazon.refresh_token is missing"),
+        ('refresh_token = "Atzr|hidden"', 'refresh_token = ""', "bad-seller", "amazon.refresh_token is missing"),
+        ('"Atzr|hidden"', '"x"\nclient_id = "app"', "bad-seller", "amazon.client_secret is missing"),
+        (f'"{CNPJ}"', '"11222333000181"', "foreign-certificate", "not of CNPJ 11222333000181"),
+        ("[address]", "[address", "bad-seller", "no TOML: "),
+        ("crt = 1", "crt = 1\ncrt = 2", "bad-seller", "no TOML: "),
+    ],
+)
+def test_each_mistake_names_the_file_and_the_field(write: Write, old: str, new: str, code: str, says: str) -> None:
+    error = mistake(write((old, new)))
+    assert error.code == code
+    assert says in error.message
+    assert "hidden" not in error.message
+
+
+def test_all_wrong_fields_are_told_at_once(write: Write) -> None:
+    error = mistake(write(("crt = 1", "crt = 9"), ("tpAmb = 2", "tpAmb = 3")))
+    assert "crt: " in error.message
+    assert "tpAmb: " in error.message
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    assert mistake(tmp_path / "none.toml").code == "unreadable-file"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    assert mistake(tmp_path).code == "unreadable-file"
+
+
+def test_a_file_of_another_encoding_is_told(write: Write) -> None:
+    path = write()
+    path.write_bytes(path.read_text(encoding="utf-8").encode("latin-1"))
+    assert mistake(path).code == "unreadable-file"
+
+
+def test_a_branchs_certificate_serves_the_whole_company(write: Write) -> None:
+    """The first eight of the CNPJ are the company's."""
+    assert isinstance(read_seller(write((f'"{CNPJ}"', '"99999999000272"'))), SellerFile)
+
+
+# -- secrets that stand elsewhere ---------------------------------------------------------------------------
+
+
+def test_a_secret_may_stand_in_a_file_beside_the_toml(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("secret\n")
+    (tmp_path / "token").write_text("Atzr|from-file\n")
+    path = write(
+        ('password = "secret"', 'password_file = "pw"'),
+        ('refresh_token = "Atzr|hidden"', f'refresh_token_file = "{tmp_path / "token"}"'),
+    )
+    secrets = read_seller(path).secrets
+    assert (secrets.pfx_password, secrets.refresh_token) == ("secret", "Atzr|from-file")
+
+
+def test_a_secret_may_stand_in_the_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A1_PASSWORD", "secret")
+    monkeypatch.setenv("APP_SECRET", "of-the-application")
+    path = write(
+        ('password = "secret"', 'password_env = "A1_PASSWORD"'),
+        ('"Atzr|hidden"', '"Atzr|x"\nclient_id = "app"\nclient_secret_env = "APP_SECRET"'),
+    )
+    secrets = read_seller(path).secrets
+    assert (secrets.pfx_password, secrets.client_id, secrets.client_secret) == ("secret", "app", "of-the-application")
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        ('password_env = "NO_SUCH_VARIABLE"', "certificate.password_env: the variable NO_SUCH_VARIABLE is not set"),
+        ('password_file = "none"', "certificate.password_file: none: No such file"),
+        ("password_env = 7", "certificate.password_env is missing or no text"),
+        ("password_file = 7", "certificate.password_file is missing or no text"),
+    ],
+)
+def test_a_secret_that_stands_nowhere_is_told(write: Write, new: str, says: str) -> None:
+    assert says in mistake(write(('password = "secret"', new))).message
+
+
+# -- the products' CSV --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    def written(content: str | bytes) -> Path:
+        path = tmp_path / "products.csv"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return written
+
+
+Table = Callable[[str | bytes], Path]
+
+
+def mistakes(path: Path) -> str:
+    with pytest.raises(Invalid, match=r"bad-products|unreadable-file") as raised:
+        read_products(path)
+    return raised.value.message
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["no BOM", "BOM"])
+def test_products_are_read_as_spreadsheets_write_them(table: Table, separator: str, end: str, mark: str) -> None:
+    lines = ["sku,ncm,title,cest", "A-1,8518.30.00,Fone,21.050.00", "", "B 2,49019900,,"]
+    path = table(mark + end.join(line.replace(",", separator) for line in lines) + end)
+    rows = dict(read_products(path))
+    assert list(rows) == ["A-1", "B 2"]
+    assert {name: rows["A-1"][name] for name in ("ncm", "title", "cest")} == {
+        "ncm": "85183000",
+        "title": "Fone",
+        "cest": "2105000",
+    }
+    assert "title" not in rows["B 2"]
+    assert rows["B 2"]["origin"] == "0"
+
+
+def test_a_quoted_cell_may_hold_separators_quotes_and_line_ends(table: Table) -> None:
+    path = table('sku,title,ncm\nA,"Cabo, ""USB""\n2 m",85183000\nB,"a\u2028b",85183000\n')
+    rows = dict(read_products(path))
+    assert list(rows) == ["A", "B"]
+    assert rows["A"]["title"].startswith('Cabo, "USB"')
+
+
+def test_leading_zeros_stay(table: Table) -> None:
+    assert dict(read_products(table("sku,ncm\n007,01012100\n")))["007"]["ncm"] == "01012100"
+
+
+def test_a_file_of_a_header_only_has_no_products(table: Table) -> None:
+    assert read_products(table("sku,ncm\n")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("A", "ncm: Field required"),
+        ("A,123", "ncm: "),
+        (",85183000", "sku: Field required"),
+        ("A,85183000,9", "origin: "),
+        ("A,85183000,0,x", "more cells than the header"),
+    ],
+)
+def test_a_bad_line_is_told_with_its_number(table: Table, line: str, says: str) -> None:
+    path = table(f"sku,ncm,origin\nGOOD,85183000,0\n{line}\n")
+    message = mistakes(path)
+    assert message.splitlines()[0] == "nothing was imported"
+    assert message.splitlines()[1].startswith(f"{path}:3: ")
+    assert says in message
+
+
+def test_the_line_number_counts_lines_of_the_file(table: Table) -> None:
+    path = table('sku,title,ncm\nA,"two\nlines",85183000\n\nB,b,1\n')
+    assert f"{path}:5: " in mistakes(path)
+
+
+def test_a_sku_that_stands_twice_is_told(table: Table) -> None:
+    path = table("sku,ncm\nA,85183000\nB,85183000\nA,49019900\n")
+    assert f"{path}:4: sku A stands twice" in mistakes(path)
+
+
+def test_many_mistakes_are_counted_and_the_first_are_told(table: Table) -> None:
+    bad = "".join(f"S{number},x\n" for number in range(SHOWN_MISTAKES + 5))
+    lines = mistakes(table("sku,ncm\n" + bad)).splitlines()
+    assert len(lines) == 1 + SHOWN_MISTAKES + 1
+    assert lines[-1] == "… and 5 more"
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("sku,ncm,price", "unknown column price"),
+        ("SKU,ncm", "unknown column SKU"),
+        ("ncm,title", "the column sku is missing"),
+        ("sku,ncm,ncm", "column ncm stands twice"),
+        ("sku|ncm", "unknown column sku|ncm"),
+        ("", "the column sku is missing"),
+    ],
+)
+def test_a_header_that_is_none_is_told(table: Table, header: str, says: str) -> None:
+    path = table(f"{header}\nA,85183000\n") if header else table("")
+    message = mistakes(path)
+    assert message.startswith(f"{path}:1: {says}")
+    assert "the columns are: sku, " in message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00", "sku,ncm\nAção,85183000\n".encode("latin-1"), b'sku,ncm\nA,"' + b"x" * 200_000],
+    ids=["binary", "latin-1", "an open quote"],
+)
+def test_what_is_no_csv_is_told(table: Table, content: bytes) -> None:
+    path = table(content)
+    assert mistakes(path).startswith(str(path))
+
+
+def test_a_missing_products_file_is_told(tmp_path: Path) -> None:
+    assert str(tmp_path / "none.csv") in mistakes(tmp_path / "none.csv")
