@@ -1,0 +1,90 @@
+"""What a running Flower shows, read from its API."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.acceptance.conftest import Installation
+from workflow.sandbox.faults import Fault
+from workflow.sandbox.shipments import SELLER_ID, demo_shipments
+from workflow.states import Stage, State
+
+
+def flower_url(installation: Installation) -> str:
+    """Where Flower says that it listens."""
+    log = (installation.folder / "up.log").read_text()
+    found = re.search(r"http://127\.0\.0\.1:\d+", log)
+    assert found is not None, log[-2000:]
+    return found.group()
+
+
+def tasks_of(installation: Installation) -> list[dict[str, Any]]:
+    """Every task that Flower knows."""
+    answer = requests.get(f"{flower_url(installation)}/api/tasks", params={"limit": 1000}, timeout=10)
+    answer.raise_for_status()
+    return list(answer.json().values())
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)  # the database has no part in this
+def test_flower_shows_each_stage_with_its_shipment_and_nothing_of_the_buyer(installation: Installation) -> None:
+    examples = demo_shipments(12)
+    installation.sefaz.book.faults.add(Fault(operation="NFeAutorizacao4", kind="drop_before"))
+    with installation.up():
+        # Flower sees what happens while it runs.
+        deadline = time.monotonic() + 30
+        while "Visit me" not in (installation.folder / "up.log").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(2)
+        installation.announce(*examples)
+        installation.rest(90)
+        time.sleep(1)
+        tasks = tasks_of(installation)
+    by_shipment = {
+        example.shipment_id: [task for task in tasks if f"{SELLER_ID}/{example.shipment_id}" in task["args"]]
+        for example in examples
+    }
+
+    # The happy path: each stage by its name, all of one chain but the poll, whose wait is in the row.
+    happy = by_shipment[examples[0].shipment_id]
+    assert {task["name"] for task in happy if task["state"] == "SUCCESS"} == {str(stage) for stage in Stage} - {
+        "cancel"
+    }
+    roots = {task["root_id"] for task in happy if task["name"] in ("fetch", "generate", "submit")}
+    assert len(roots) == 1
+
+    # What was refused or stopped is a FAILURE with its code and reason; what waits is a RETRY.
+    shown = {task["exception"] for task in tasks if task["state"] == "FAILURE"}
+    assert any("REJECTED 232" in one for one in shown)
+    assert any("FETCHED unknown-sku" in one for one in shown)
+    assert any(task["state"] == "RETRY" for task in tasks)
+    assert not [task for task in tasks if task["state"] in ("STARTED", "RECEIVED")]
+    assert not [task for task in tasks if task["name"] == "sweep"]
+
+    everything = json.dumps(tasks, ensure_ascii=False)
+    for example in examples:
+        buyer = example.details
+        for private in (
+            buyer["BuyerName"],
+            buyer["ShippingAddress"]["AddressLine1"],
+            *(one["Value"] for one in buyer["BuyerTaxInfo"]["TaxClassifications"]),
+        ):
+            assert private not in everything
+    states = {row["amazon_shipment_id"]: row["state"] for row in installation.rows()}
+    assert states[examples[0].shipment_id] == State.ACCEPTED
+
+
+def test_flower_without_a_login_does_not_start_in_production(tmp_path: Path) -> None:
+    made = Installation(tmp_path, None, None)  # type: ignore[arg-type]  # no counterpart is asked
+    made.environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "NFE_DATA_DIR": str(tmp_path / "data"),
+        "NFE_REDIS_URL": "redis://127.0.0.1:1/0",
+    }
+    made.run("up", "flower", status=1)
