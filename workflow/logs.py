@@ -8,7 +8,17 @@ import structlog
 from workflow.settings import Settings
 
 #: Who would tell too much: URLs, a line per sweep, each task a second time beside the engine's own line.
-QUIET = ("urllib3", "kombu", "amqp", "alembic", "fontTools", "fpdf", "celery.worker.strategy", "celery.app.trace")
+QUIET = (
+    "urllib3",
+    "kombu",
+    "amqp",
+    "alembic",
+    "fontTools",
+    "fpdf",
+    "celery.beat",
+    "celery.worker.strategy",
+    "celery.app.trace",
+)
 
 
 def configure(settings: Settings) -> None:

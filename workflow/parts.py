@@ -146,10 +146,8 @@ def _text(value: Any) -> str:
 
 
 def _flower_environment(settings: Settings) -> Mapping[str, str]:
-    if _login(settings):
-        return {"FLOWER_BASIC_AUTH": _login(settings)}
-    # Only on our own loopback: there is no login that the API could ask for.
-    return {"FLOWER_UNAUTHENTICATED_API": "true"}
+    # Without a login Flower's API stays shut: it answers any origin, so any page in a browser could read it.
+    return {"FLOWER_BASIC_AUTH": _login(settings)} if _login(settings) else {}
 
 
 def become(part: Part, settings: Settings) -> NoReturn:

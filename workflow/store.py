@@ -126,7 +126,9 @@ def connect(url: str) -> Engine:
     try:
         if url.startswith("sqlite"):
             return _sqlite(url)
-        return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_recycle=1800)
+        return create_engine(
+            url, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_recycle=1800
+        )
     except ModuleNotFoundError as error:
         raise Misconfigured(
             "no-database-driver", f"the driver {error.name} is missing; pip install 'nfe-workflow[postgresql]'"
@@ -136,7 +138,8 @@ def connect(url: str) -> Engine:
 
 
 def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT, "check_same_thread": False})
+    options = {"timeout": SQLITE_BUSY_TIMEOUT, "check_same_thread": False}
+    engine = create_engine(url, hide_parameters=True, connect_args=options)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:

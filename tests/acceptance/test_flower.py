@@ -25,7 +25,7 @@ def flower_url(installation: Installation) -> str:
 
 def tasks_of(installation: Installation) -> list[dict[str, Any]]:
     """Every task that Flower knows."""
-    answer = requests.get(f"{flower_url(installation)}/api/tasks", params={"limit": 1000}, timeout=10)
+    answer = requests.get(f"{flower_url(installation)}/api/tasks", params={"limit": 1000}, auth=("maria", "secret"), timeout=10)
     answer.raise_for_status()
     return list(answer.json().values())
 
@@ -34,6 +34,7 @@ def tasks_of(installation: Installation) -> list[dict[str, Any]]:
 def test_flower_shows_each_stage_with_its_shipment_and_nothing_of_the_buyer(installation: Installation) -> None:
     examples = demo_shipments(12)
     installation.sefaz.book.faults.add(Fault(operation="NFeAutorizacao4", kind="drop_before"))
+    installation.environment["NFE_FLOWER_BASIC_AUTH"] = "maria:secret"
     with installation.up():
         # Flower sees what happens while it runs.
         deadline = time.monotonic() + 30

@@ -35,6 +35,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     chosen = {"DATA_DIR": tmp_path / "data", "FLOWER_PORT": port, "SWEEP_EVERY": 0.2, "CONCURRENCY": 1}
     for name, value in chosen.items():
         monkeypatch.setenv(f"NFE_{name}", str(value))
+    monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "true")  # shut otherwise: there is no login here
     made = load()
     yield made
     for pid in running(made):

@@ -1,7 +1,5 @@
 """The database's shape, step by step (alembic). The newest step's name is `HEAD`."""
 
-from alembic.command import upgrade as _upgrade
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, inspect, text
 
 #: What `alembic_version` must hold for this version of the code.
@@ -12,6 +10,9 @@ LOCK = 5_500_400
 
 def upgrade(engine: Engine) -> None:
     """Bring the database to HEAD; safe to call from several processes at once, and when there is nothing to do."""
+    from alembic.command import upgrade as _upgrade  # a tenth of a second, and seldom needed
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "workflow:migrations")
     with engine.begin() as connection:
