@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -529,6 +530,22 @@ def test_sqlite_keeps_what_it_committed_and_lets_readers_read(store: Store) -> N
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_first_connections_at_once_do_not_find_the_new_file_locked(tmp_path: Path) -> None:
+    """Seen in three of a hundred rounds: SQLite does not wait for the switch to WAL."""
+    for number in range(40):
+        barrier = threading.Barrier(WORKERS)
+
+        def write(url: str, barrier: threading.Barrier = barrier) -> None:
+            engine = connect(url)
+            barrier.wait(10)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS t (a INTEGER)")
+            engine.dispose()
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(write, [f"sqlite:///{tmp_path / str(number)}"] * WORKERS))
 
 
 def test_nobody_waits_for_a_writer_to_read(store: Store, notify: Notify, database_url: str) -> None:
