@@ -562,6 +562,9 @@ class Store:
 
 
 def _is_waiting(now: datetime) -> ColumnElement[bool]:
-    """A shipment that waits for a later try: an operator may hurry it."""
-    waiting: ColumnElement[bool] = SHIPMENT.c.due_at > now
+    """A shipment that waits for a later try: an operator may hurry it.
+
+    What another worker's clock made due in this very second is due, not waiting.
+    """
+    waiting: ColumnElement[bool] = SHIPMENT.c.due_at > now + timedelta(seconds=1)
     return waiting
