@@ -41,6 +41,8 @@ from workflow.states import RETRY, WAY, Stage, State
 SQLITE_BUSY_TIMEOUT = 30
 #: How often the offset of the database's clock is measured again, in seconds.
 CLOCK_CHECK = 60.0
+#: How far two workers' measurements of that clock may be apart: what one has just made due, another must not refuse.
+CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
 def table(model: type[SQLModel]) -> Any:
@@ -189,8 +191,10 @@ class Store:
             return self._own_clock()
         if self.engine.dialect.name == "postgresql" and time.monotonic() - self._offset_at > CLOCK_CHECK:
             with self.engine.connect() as connection:
+                asked = datetime.now(UTC)
                 theirs: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-            self._offset, self._offset_at = theirs - datetime.now(UTC), time.monotonic()
+                took = datetime.now(UTC) - asked
+            self._offset, self._offset_at = theirs - (asked + took / 2), time.monotonic()
         return datetime.now(UTC) + self._offset
 
     def set_clock(self, clock: Callable[[], datetime]) -> None:
@@ -273,7 +277,7 @@ class Store:
                 row.id == id,
                 row.state.in_(WAY[stage].sources),
                 row.cancelling == (stage is Stage.CANCEL),
-                row.due_at <= now,
+                row.due_at <= now + CLOCK_TOLERANCE,
                 (row.lease_until.is_(None)) | (row.lease_until <= now),
             )
             .values(
@@ -562,9 +566,6 @@ class Store:
 
 
 def _is_waiting(now: datetime) -> ColumnElement[bool]:
-    """A shipment that waits for a later try: an operator may hurry it.
-
-    What another worker's clock made due in this very second is due, not waiting.
-    """
-    waiting: ColumnElement[bool] = SHIPMENT.c.due_at > now + timedelta(seconds=1)
+    """A shipment that waits for a later try: an operator may hurry it."""
+    waiting: ColumnElement[bool] = SHIPMENT.c.due_at > now + CLOCK_TOLERANCE
     return waiting

@@ -22,7 +22,7 @@ from workflow.errors import Invalid, Misconfigured, RetryLater
 from workflow.models import DocumentKind
 from workflow.settings import Settings
 from workflow.states import RETRY, WAY, Stage, State
-from workflow.store import HISTORY, SHIPMENT, Left, Notice, Settlement, Store, connect
+from workflow.store import CLOCK_TOLERANCE, HISTORY, SHIPMENT, Left, Notice, Settlement, Store, connect
 
 Notify = Callable[..., str]
 LEASE = timedelta(seconds=60)
@@ -238,10 +238,20 @@ def test_a_stage_is_claimed_only_from_its_own_states(store: Store, notify: Notif
 
 def test_what_is_not_due_yet_cannot_be_claimed(store: Store, notify: Notify, clock: Clock) -> None:
     id = notify()
-    put(store, id, due_at=clock() + timedelta(seconds=1))
+    put(store, id, due_at=clock() + CLOCK_TOLERANCE + timedelta(milliseconds=1))
     assert store.claim(id, Stage.FETCH, lease=LEASE) is None
     put(store, id, due_at=None)
     assert store.claim(id, Stage.FETCH, lease=LEASE) is None
+
+
+def test_what_one_worker_made_due_another_whose_clock_lags_takes_too(
+    engine: Engine, store: Store, notify: Notify, clock: Clock
+) -> None:
+    """Else the chain's next link would find nothing to do, and the shipment would wait for the sweeper."""
+    id = notify()
+    assert engine.advance(id, Stage.FETCH, lambda claim: Done(state=State.FETCHED)).goes_on
+    clock.pass_(milliseconds=-200)
+    assert store.claim(id, Stage.GENERATE, lease=LEASE) is not None
 
 
 def test_a_lost_lease_writes_nothing_at_all(store: Store, notify: Notify, clock: Clock) -> None:
