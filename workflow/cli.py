@@ -349,6 +349,45 @@ def xml(
     if content is None:
         row = tools.store.shipment(id)
         raise Invalid("no-document", f"{id} has no {kind} (it is {row.state if row else 'gone'}); see: nfe show {id}")
+    _hand_out(content, output)
+
+
+@app.command()
+def danfe(
+    shipment: Shipment,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A file; default: standard output, on a terminal DANFE-….pdf.")
+    ] = None,
+    label: Annotated[
+        bool, typer.Option("--label", help="The parcel's label of 100 × 150 mm instead of the page.")
+    ] = False,
+) -> None:
+    """The authorised NF-e as a page to print (PDF), in the form that its day of issue asks for."""
+    from workflow.nfe import danfe as paper
+    from workflow.nfe.protocol import protocol_of
+
+    tools = _tools()
+    id = _one(tools, shipment)
+    nfeProc = tools.store.document(id, DocumentKind.NFEPROC)
+    if nfeProc is None:
+        row = tools.store.shipment(id)
+        raise Invalid(
+            "no-document", f"{id} has no authorised NF-e (it is {row.state if row else 'gone'}); see: nfe show"
+        )
+    key = protocol_of(nfeProc).chNFe
+    # A reissued shipment has a cancellation of an older NF-e: only the one of this key counts.
+    cancelled = f"<chNFe>{key}</chNFe>".encode() in (tools.store.document(id, DocumentKind.CANCELLATION) or b"")
+    pdf = (paper.label if label else paper.danfe)(nfeProc, cancelled=cancelled)
+    if output is not None or not sys.stdout.isatty():
+        _hand_out(pdf, output)
+        return
+    own = Path(f"{'ETIQUETA' if label else 'DANFE'}-{key}.pdf")
+    _hand_out(pdf, own)
+    display.console.print(f"{own} is written")
+
+
+def _hand_out(content: bytes, output: Path | None) -> None:
+    """Bytes to a file, or to standard output."""
     if output is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

@@ -11,12 +11,14 @@ import signal
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import text, update
@@ -482,6 +484,72 @@ def test_a_document_comes_byte_for_byte(nfe: Nfe, shipment: str, store: Store, t
 
 def test_a_document_that_is_not_there_is_one_line(nfe: Nfe, shipment: str) -> None:
     nfe("xml", "FBA1").failed("no-document", "no nfeproc", "RECEIVED")
+
+
+NFE = "http://www.portalfiscal.inf.br/nfe"
+
+
+def leave(store: Store, shipment: str, kind: DocumentKind, content: bytes) -> None:
+    with store.writing() as connection:
+        store._leave(connection, shipment, (Left(kind, content),), datetime.now(UTC))
+
+
+@pytest.fixture
+def authorized(shipment: str, store: Store) -> str:
+    """A shipment whose NF-e is authorised; its access key."""
+    golden = ET.parse(Path(__file__).parents[1] / "golden" / "expected" / "01-in-state.xml").getroot()
+    key = golden[0].attrib["Id"].removeprefix("NFe")
+    protNFe = (
+        f'<protNFe versao="4.00"><infProt><chNFe>{key}</chNFe><dhRecbto>2026-11-22T10:00:05-03:00</dhRecbto>'
+        "<nProt>135260000000001</nProt><cStat>100</cStat><xMotivo>Autorizado</xMotivo></infProt></protNFe>"
+    )
+    ET.register_namespace("", NFE)
+    nfeProc = f'<nfeProc xmlns="{NFE}" versao="4.00">{ET.tostring(golden, encoding="unicode")}{protNFe}</nfeProc>'
+    leave(store, shipment, DocumentKind.NFEPROC, nfeProc.encode())
+    return key
+
+
+def drawn(pdf: bytes) -> str:
+    with pypdfium2.PdfDocument(io.BytesIO(pdf)) as opened:
+        return "".join(page.get_textpage().get_text_bounded() for page in opened)
+
+
+def test_a_danfe_and_its_label_are_files_or_come_through_a_pipe(nfe: Nfe, authorized: str, tmp_path: Path) -> None:
+    page, label = tmp_path / "page.pdf", tmp_path / "label.pdf"
+    assert nfe("danfe", "FBA1", "-o", page).out == ""
+    assert nfe("danfe", "FBA1", "--label", "-o", label).out == ""
+    assert "NATUREZA DA OPERAÇÃO" in drawn(page.read_bytes())
+    assert "ETIQUETA" in drawn(label.read_bytes())
+    piped = subprocess.run([*PROGRAM, "danfe", "FBA1"], capture_output=True, timeout=60, check=True)
+    assert piped.stdout == page.read_bytes()
+    nfe("danfe", "FBA1", "-o", tmp_path / "none" / "page.pdf").failed("unwritable-file")
+
+
+def test_on_a_terminal_a_danfe_is_named_after_its_key(authorized: str, tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    with subprocess.Popen([*PROGRAM, "danfe", "FBA1"], stdout=theirs, stderr=theirs, cwd=tmp_path) as process:
+        assert process.wait(60) == 0
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert f"DANFE-{authorized}.pdf is written" in said
+    assert (tmp_path / f"DANFE-{authorized}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_only_the_cancellation_of_the_same_nfe_marks_a_danfe(
+    nfe: Nfe, authorized: str, shipment: str, store: Store, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.pdf"
+    for key, marked in (("3" * 44, False), (authorized, True)):
+        event = f'<procEventoNFe xmlns="{NFE}"><chNFe>{key}</chNFe></procEventoNFe>'
+        leave(store, shipment, DocumentKind.CANCELLATION, event.encode())
+        assert nfe("danfe", "FBA1", "-o", page).code == 0
+        assert ("CANCELADA" in drawn(page.read_bytes())) is marked
+
+
+def test_a_shipment_without_an_authorised_nfe_has_no_danfe(nfe: Nfe, shipment: str) -> None:
+    nfe("danfe", "FBA1").failed("no-document", "no authorised NF-e", "RECEIVED")
+    nfe("danfe", "NOBODY").failed("unknown-shipment")
 
 
 def test_every_command_has_a_help(nfe: Nfe) -> None:
