@@ -8,6 +8,7 @@ calls), cannot be emptied when Amazon answers 429 all the same, nor take a new r
 what is below.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -17,15 +18,35 @@ from redis.exceptions import RedisError
 
 from workflow.errors import RetryLater
 
-#: KEYS: when the bucket is full again (µs), the reserved slots, the learnt rate.
-#: ARGV: µs between permits, bucket size, who asks, for how many permits' time an unused slot holds.
-#: Returns the µs to wait; 0 is the permit.
-_TAKE = """
+#: What both scripts begin with. KEYS: when the bucket is full again (µs) with the interval it was reckoned by, the
+#: reserved slots, the learnt rate. ARGV: µs between permits, bucket size. A new rate keeps the permits there are, and
+#: takes the reserved slots back: they were given at the old pace.
+_OPEN = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local interval = tonumber(ARGV[1])
+local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
 local learnt = redis.call('GET', KEYS[3])
 if learnt then interval = 1000000 / tonumber(learnt) end
+local full = now
+local kept = redis.call('GET', KEYS[1])
+if kept then
+  local moment, pace = string.match(kept, '([^ ]+) ([^ ]+)')
+  full, pace = math.max(tonumber(moment), now), tonumber(pace)
+  if math.abs(pace - interval) > 0.001 * interval then
+    full = now + math.min((full - now) / pace, burst) * interval
+    redis.call('DEL', KEYS[2])
+  end
+end
+local function keep()
+  local value = string.format('%.0f %.3f', full, interval)
+  redis.call('SET', KEYS[1], value, 'PX', math.ceil((full - now) / 1000) + 60000)
+end
+"""
+
+#: Further ARGV: who asks, for how many permits' time an unused slot holds. Returns the µs to wait; 0 is the permit.
+_TAKE = (
+    _OPEN
+    + """
 local holds = tonumber(ARGV[4]) * interval
 local slot = redis.call('ZSCORE', KEYS[2], ARGV[3])
 if slot then
@@ -35,31 +56,31 @@ if slot then
   if now - slot <= holds then return 0 end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - holds)
-local full = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
-local at = full - (tonumber(ARGV[2]) - 1) * interval
+local at = full - (burst - 1) * interval
 full = full + interval
-redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000) + 60000)
+keep()
 if at <= now then return 0 end
 redis.call('ZADD', KEYS[2], string.format('%.0f', at), ARGV[3])
 redis.call('PEXPIRE', KEYS[2], math.ceil((at - now) / 1000) + 60000)
 return math.ceil(at - now)
 """
+)
 
-#: KEYS as above. ARGV: µs between permits, bucket size. Empties the bucket and takes the reserved slots back.
-_DRAIN = """
-local clock = redis.call('TIME')
-local interval = tonumber(ARGV[1])
-local learnt = redis.call('GET', KEYS[3])
-if learnt then interval = 1000000 / tonumber(learnt) end
-local empty = interval * tonumber(ARGV[2])
+#: Empties the bucket and takes the reserved slots back.
+_DRAIN = (
+    _OPEN
+    + """
 redis.call('DEL', KEYS[2])
-local full = clock[1] * 1000000 + clock[2] + empty
-redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil(empty / 1000) + 60000)
+full = now + burst * interval
+keep()
 return 1
 """
+)
 
 #: How long a rate learnt from an answer counts without being seen again.
 LEARNT_FOR = timedelta(hours=1)
+#: How often the same rate is written again, in seconds: well inside that hour, and not with every answer.
+LEARN_AGAIN = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,7 @@ class RateLimiter:
         self._redis = redis
         self._take = redis.register_script(_TAKE)
         self._drain = redis.register_script(_DRAIN)
+        self._learnt: dict[str, tuple[Decimal, float]] = {}
 
     def wait(self, bucket: str, plan: Plan, who: str) -> timedelta:
         """How long `who` must wait for its permit; zero is the permit, and it is taken."""
@@ -102,12 +124,14 @@ class RateLimiter:
 
     def learn(self, bucket: str, rate: Decimal) -> None:
         """Take the rate of an `x-amzn-RateLimit-Limit` header, permits per second, for the next hour."""
-        if rate <= 0:
+        known, at = self._learnt.get(bucket, (None, 0.0))
+        if rate <= 0 or (rate == known and time.monotonic() - at < LEARN_AGAIN):
             return
         try:
             self._redis.set(_keys(bucket)[2], str(rate), ex=LEARNT_FOR)
         except RedisError:
             return  # a hint only: the plan's own rate still holds
+        self._learnt[bucket] = (rate, time.monotonic())
 
 
 def _unavailable() -> RetryLater:

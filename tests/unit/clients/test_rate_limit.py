@@ -215,3 +215,20 @@ def test_a_redis_that_forgot_everything_goes_on(limiter: RateLimiter, valkey: re
     valkey.flushall()
     valkey.script_flush()
     assert limiter.wait("b", plan, "second") == NOW
+
+
+def test_a_slower_rate_hands_out_no_permit_that_was_not_there(limiter: RateLimiter) -> None:
+    plan = Plan(rate=1.0, burst=25)
+    for place in range(25):
+        assert limiter.wait("slower", plan, f"first-{place}") == timedelta()
+    limiter.learn("slower", Decimal("0.01"))
+    waits = [limiter.wait("slower", plan, f"then-{place}") for place in range(3)]
+    assert [round(wait.total_seconds() / 100) for wait in waits] == [1, 2, 3]
+
+
+def test_a_faster_rate_shortens_the_waits_of_those_who_have_slots(limiter: RateLimiter) -> None:
+    plan = Plan(rate=0.01, burst=1)
+    assert limiter.wait("faster", plan, "first") == timedelta()
+    assert limiter.wait("faster", plan, "second") > timedelta(seconds=90)
+    limiter.learn("faster", Decimal(10))
+    assert limiter.wait("faster", plan, "second") <= timedelta(seconds=0.1)
