@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, delete, select, update
 
 from workflow.models import Product, Seller
 from workflow.store import SHIPMENT, Store, table
@@ -83,3 +83,22 @@ class Catalog:
                 )
             )
             return {row.sku: row.data for row in rows}
+
+    def all_products(self, seller_id: str) -> Sequence[Row[Any]]:
+        """What is known of every SKU of a seller, by SKU: sku, data, updated_at."""
+        with self._store.reading() as connection:
+            return connection.execute(
+                select(PRODUCT.c.sku, PRODUCT.c.data, PRODUCT.c.updated_at)
+                .where(PRODUCT.c.seller_id == seller_id)
+                .order_by(PRODUCT.c.sku)
+            ).all()
+
+    def remove_products(self, seller_id: str, skus: Iterable[str]) -> list[str]:
+        """Forget SKUs, all or none; returns those that were not known, and then nothing is removed."""
+        wanted = set(skus)
+        held = PRODUCT.c.seller_id == seller_id
+        with self._store.writing() as connection:
+            known = connection.execute(select(PRODUCT.c.sku).where(held, PRODUCT.c.sku.in_(wanted))).scalars().all()
+            if len(known) == len(wanted):
+                connection.execute(delete(PRODUCT).where(held, PRODUCT.c.sku.in_(wanted)))
+        return sorted(wanted.difference(known))

@@ -18,6 +18,7 @@ from workflow.crypto import new_key
 from workflow.engine import Reception
 from workflow.errors import Invalid, Misconfigured, NfeError
 from workflow.models import DocumentKind
+from workflow.nfe.invoice import Issuer
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
 from workflow.store import Due
 from workflow.tools import Tools
@@ -203,19 +204,82 @@ def seller_resume(seller: str) -> None:
     display.console.print(f"{tools.catalog.resume_seller(seller, actor=_me())} shipments due again")
 
 
+Seller = Annotated[str, typer.Option("--seller", help="SellerId")]
+
+
 @products.command("import")
 def products_import(
-    file: Annotated[Path, typer.Argument(help="FILE.csv with the columns sku, ncm, origin, …")],
-    seller: Annotated[str, typer.Option(help="SellerId")],
+    file: Annotated[Path, typer.Argument(help="FILE.csv with the columns sku, ncm, origin, …, or FILE.toml.")],
+    seller: Seller,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the file.")] = False,
 ) -> None:
     """Add or replace a seller's products; one bad line, and nothing is imported."""
-    from workflow import seller_file
+    from workflow import product_file
 
-    rows = seller_file.read_products(file)
     tools = _tools()
-    if tools.catalog.seller(seller) is None:
-        raise Invalid("unknown-seller", f"no seller {seller}; add it first: nfe seller add FILE.toml")
+    rows = product_file.read_products(file, issuer=_issuer(tools, seller))
+    if dry_run:
+        display.console.print(f"{len(rows)} products would be imported")
+        return
     display.console.print(f"{tools.catalog.put_products(seller, rows)} products")
+
+
+@products.command("list")
+def products_list(seller: Seller, json: Json = False) -> None:
+    """A seller's products, with the columns that any of them fills; when piped, a file that import reads."""
+    from workflow.product_file import columns_of, flat, written
+
+    tools = _tools()
+    _issuer(tools, seller)
+    found = [row.data for row in tools.catalog.all_products(seller)]
+    rows = [flat(data) for data in found]
+    if json:
+        display.as_json(found)
+    elif sys.stdout.isatty():
+        columns = columns_of(rows)
+        display.table([dict.fromkeys(columns) | row for row in rows], columns)
+    else:
+        print(written(rows), end="")
+
+
+@products.command("check")
+def products_check(seller: Seller, json: Json = False) -> None:
+    """Hold every stored product against the rules of today; fails where one breaks them."""
+    from workflow.nfe.product_rules import problems_of
+
+    tools = _tools()
+    issuer = _issuer(tools, seller)
+    stored = tools.catalog.all_products(seller)
+    found = [{"sku": row.sku, "problem": problem} for row in stored for problem in problems_of(row.data, issuer)]
+    if json:
+        display.as_json(found)
+    elif found:
+        display.table(found, ["sku", "problem"])
+    else:
+        display.console.print(f"{len(stored)} products, nothing wrong")
+    if found:
+        raise typer.Exit(1)
+
+
+@products.command("remove")
+def products_remove(skus: Annotated[list[str], typer.Argument(metavar="SKU…")], seller: Seller) -> None:
+    """Forget products; one unknown SKU, and none is removed. Documents that exist keep what they say."""
+    tools = _tools()
+    _issuer(tools, seller)
+    unknown = tools.catalog.remove_products(seller, skus)
+    if unknown:
+        raise Invalid(
+            "unknown-sku", f"{seller} has no {', '.join(unknown)}, nothing was removed; see: nfe products list"
+        )
+    display.console.print(f"{len(set(skus))} products removed")
+
+
+def _issuer(tools: Tools, seller: str) -> Issuer:
+    """The seller as issuer; its stop does not matter here."""
+    row = tools.catalog.seller(seller)
+    if row is None:
+        raise Invalid("unknown-seller", f"no seller {seller}; add it first: nfe seller add FILE.toml")
+    return Issuer.parse(row.issuer)
 
 
 # -- shipments ----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ import requests
 from rich.live import Live
 from rich.table import Table
 
-from workflow import display, logs, migrations, seller_file, settings
+from workflow import display, logs, migrations, product_file, seller_file, settings
 from workflow.errors import Misconfigured
 from workflow.models import DocumentKind
 from workflow.processes import Supervisor
@@ -175,7 +175,7 @@ def _install(folder: Path, sefaz: Announcement) -> Tools:
     (folder / "seller.toml").write_text(_seller_toml(sefaz), encoding="utf-8")
     (folder / "products.csv").write_text(_products_csv(), encoding="utf-8")
     seller_file.register(tools, folder / "seller.toml", actor="demo")
-    tools.catalog.put_products(shipments.SELLER_ID, seller_file.read_products(folder / "products.csv"))
+    tools.catalog.put_products(shipments.SELLER_ID, product_file.read_products(folder / "products.csv"))
     return tools
 
 

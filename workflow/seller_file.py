@@ -1,7 +1,5 @@
-"""The files people write: a seller as TOML, its products as CSV. Every mistake is told with its place."""
+"""The file of a seller that people write, as TOML: each mistake is told with the field it is in."""
 
-import csv
-import io
 import os
 import tomllib
 from pathlib import Path
@@ -9,11 +7,8 @@ from typing import Any, NamedTuple
 
 from workflow.errors import Invalid
 from workflow.nfe.certificate import SigningKey, load_pfx
-from workflow.nfe.invoice import Issuer, Product
+from workflow.nfe.invoice import Issuer
 from workflow.tools import SellerSecrets, Tools
-
-#: Mistakes of a products file that are listed; the rest is counted.
-SHOWN_MISTAKES = 20
 
 
 class SellerFile(NamedTuple):
@@ -72,59 +67,6 @@ def register(tools: Tools, path: Path, *, actor: str) -> tuple[SellerFile, int]:
     }
     tools.catalog.put_seller(values, secrets=read.secrets.dump())
     return read, tools.catalog.resume_seller(issuer.seller_id, actor=actor)
-
-
-def read_products(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Read `FILE.csv` (comma or semicolon, header of `Product`'s fields): (sku, values) each; all good or Invalid."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid("unreadable-file", f"{path}: cannot be read as UTF-8 text; check the path") from error
-    header = text.split("\n", 1)[0]
-    delimiter = ";" if header.count(";") > header.count(",") else ","
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        mistake = _header_mistake(list(rows.fieldnames or []))
-        if mistake is not None:
-            raise Invalid("bad-products", f"{path}:1: {mistake}; the columns are: {', '.join(Product.model_fields)}")
-        return _checked(path, rows)
-    except csv.Error as error:
-        raise Invalid("bad-products", f"{path}:{rows.line_num}: no CSV: {error}; is a quote left open?") from error
-
-
-def _header_mistake(names: list[str]) -> str | None:
-    """What is wrong with a products file's first line."""
-    unknown = [name for name in names if name not in Product.model_fields]
-    if unknown:
-        return f"unknown column {', '.join(unknown)}"
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        return f"column {', '.join(sorted(twice))} stands twice"
-    return None if "sku" in names else "the column sku is missing"
-
-
-def _checked(path: Path, rows: "csv.DictReader[str]") -> list[tuple[str, dict[str, Any]]]:
-    good: dict[str, dict[str, Any]] = {}
-    mistakes: list[str] = []
-    for row in rows:
-        place = f"{path}:{rows.line_num}"
-        if None in row:
-            mistakes.append(f"{place}: more cells than the header has columns")
-            continue
-        values = {name: cell for name, cell in row.items() if cell and cell.strip()}
-        try:
-            product = Product.parse(values)
-        except Invalid as error:
-            mistakes.append(f"{place}: {error.message}")
-            continue
-        if product.sku in good:
-            mistakes.append(f"{place}: sku {product.sku} stands twice")
-        good[product.sku] = product.model_dump(mode="json", exclude_none=True)
-    if mistakes:
-        more = len(mistakes) - SHOWN_MISTAKES
-        tail = f"\n… and {more} more" if more > 0 else ""
-        raise Invalid("bad-products", "nothing was imported\n" + "\n".join(mistakes[:SHOWN_MISTAKES]) + tail)
-    return list(good.items())
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -353,6 +353,66 @@ def test_products_are_imported_whole_or_not_at_all(nfe: Nfe, seller: str, tmp_pa
     nfe("products", "import", good, "--seller", "NOBODY").failed("unknown-seller")
 
 
+@pytest.fixture
+def stocked(nfe: Nfe, seller: str, tmp_path: Path) -> str:
+    """A seller of two products."""
+    path = tmp_path / "stock.csv"
+    path.write_text('sku,ncm,title\nB,49019900,"""Livro"", 2 volumes"\nA,85183000,\n')
+    assert nfe("products", "import", path, "--seller", seller).code == 0
+    return seller
+
+
+def test_a_dry_run_checks_and_imports_nothing(nfe: Nfe, seller: str, tmp_path: Path) -> None:
+    path = tmp_path / "good.toml"
+    path.write_text('[[product]]\nsku = "A"\nncm = "85183000"\n')
+    ran = nfe("products", "import", path, "--seller", seller, "--dry-run")
+    assert (ran.code, ran.lines) == (0, ["1 products would be imported"])
+    assert nfe("products", "list", "--seller", seller, "--json").json() == []
+    path.write_text('[[product]]\nsku = "A"\nncm = "77183000"\n')
+    ran = nfe("products", "import", path, "--seller", seller, "--dry-run")
+    assert ran.code == 1
+    assert f"{path}:1: ncm: 77 is no chapter" in ran.err
+
+
+def test_a_list_of_products_can_be_imported_again(nfe: Nfe, stocked: str, tmp_path: Path) -> None:
+    listed, before = (
+        nfe("products", "list", "--seller", stocked),
+        nfe("products", "list", "--seller", stocked, "--json"),
+    )
+    assert [row["sku"] for row in before.json()] == ["A", "B"]
+    assert "title" not in before.json()[0]
+    path = tmp_path / "listed.tsv"
+    path.write_text(listed.out)
+    assert nfe("products", "import", path, "--seller", stocked).lines == ["2 products"]
+    assert nfe("products", "list", "--seller", stocked, "--json").json() == before.json()
+
+
+def test_a_check_tells_every_product_that_breaks_a_rule_of_today(nfe: Nfe, stocked: str) -> None:
+    good = nfe("products", "check", "--seller", stocked)
+    assert (good.code, good.lines) == (0, ["2 products, nothing wrong"])
+    Tools(load()).catalog.put_products(
+        stocked, [("A", {"sku": "A", "ncm": "77000000"}), ("C", {"sku": "C", "ncm": "1", "no_such_field": "x"})]
+    )
+    bad = nfe("products", "check", "--seller", stocked, "--json")
+    assert bad.code == 1
+    assert [one["sku"] for one in bad.json()] == ["A", "C"]
+    assert "ncm: " in bad.json()[1]["problem"]
+    assert "no_such_field: " in bad.json()[1]["problem"]
+    assert nfe("products", "check", "--seller", stocked).lines[0] == "sku\tproblem"
+
+
+def test_products_are_removed_all_or_none(nfe: Nfe, stocked: str) -> None:
+    nfe("products", "remove", "A", "X", "--seller", stocked).failed("unknown-sku", "X", "nothing was removed")
+    ran = nfe("products", "remove", "A", "A", "--seller", stocked)
+    assert (ran.code, ran.lines) == (0, ["1 products removed"])
+    assert [row["sku"] for row in nfe("products", "list", "--seller", stocked, "--json").json()] == ["B"]
+
+
+@pytest.mark.parametrize("command", [("list",), ("check",), ("remove", "A")])
+def test_products_of_an_unknown_seller_are_one_line(nfe: Nfe, command: tuple[str, ...]) -> None:
+    nfe("products", *command, "--seller", "NOBODY").failed("unknown-seller", "NOBODY")
+
+
 # -- shipments ----------------------------------------------------------------------------------------------
 
 
