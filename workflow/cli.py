@@ -126,7 +126,12 @@ def up(
     """Start worker, beat and Flower in one process group; with the embedded default also Valkey."""
     from workflow import processes
 
+    known = [str(part) for part in processes.Part]
+    for part in parts or ():
+        if part not in known:
+            raise typer.BadParameter(f"{part} is no part; one of {', '.join(known)}", param_hint="PARTS")
     tools = _tools()
+    tools.check_broker()
     processes.up(tools.settings, parts or ())
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import redis
 import requests
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from workflow.catalog import Catalog
@@ -91,6 +92,17 @@ class Tools:
             )
         except ValueError as error:
             raise Misconfigured("bad-redis-url", "NFE_REDIS_URL is no redis:// or rediss:// URL; mend it") from error
+
+    def check_broker(self) -> None:
+        """Raise Misconfigured when a broker of our own choosing does not answer; the embedded one is ours to start."""
+        if self.settings.is_embedded:
+            return
+        try:
+            self.redis.ping()
+        except RedisError as error:
+            raise Misconfigured(
+                "broker-unavailable", "the broker does not answer; start it, or mend NFE_REDIS_URL; see: nfe doctor"
+            ) from error
 
     @cached_property
     def limiter(self) -> RateLimiter:
