@@ -82,5 +82,14 @@ def draw_cNF(nNF: int, randbelow: Callable[[int], int]) -> str:
     """Eight digits drawn with `randbelow` (`secrets.randbelow`), drawn again while the rules call them weak."""
     while True:
         cNF = f"{randbelow(100_000_000):08d}"
-        if cNF not in _WEAK and int(cNF) != nNF:
+        if not is_weak_cNF(cNF, nNF):
             return cNF
+
+
+def is_weak_cNF(cNF: str, nNF: int) -> bool:
+    """Whether the code is one of the weak ones or the number itself (rejection 897).
+
+    >>> is_weak_cNF('00000007', 7), is_weak_cNF('12345678', 7), is_weak_cNF('48210937', 7)
+    (True, True, False)
+    """
+    return cNF in _WEAK or cNF == f"{nNF:08d}"
