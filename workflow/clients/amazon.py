@@ -15,18 +15,8 @@ from urllib.parse import quote
 import requests
 
 from workflow.clients.amazon_tokens import Tokens
-from workflow.clients.exchange import Answer
-from workflow.clients.selling_partner import (
-    Call,
-    SellingPartner,
-    Throttled,
-    Token,
-    lost,
-    object_of,
-    one_line,
-    problem_of,
-)
-from workflow.errors import Invalid, Refused, RetryLater
+from workflow.clients.selling_partner import Call, SellingPartner, Throttled, Token, content_of, one_line
+from workflow.errors import Invalid, RetryLater
 
 __all__ = ["AmazonClient", "InvoiceStatus", "Throttled", "content_md5"]
 
@@ -68,7 +58,7 @@ class AmazonClient:
         """The JSON bytes of getShipmentDetails as received: an object, not looked into."""
         call = Call("getShipmentDetails", "GET", _path(shipment_id))
         answer = self._api.call(call, self._restricted)
-        _object(call, answer)
+        content_of(call, answer)
         return answer.body
 
     def submit_invoice(self, shipment_id: str, xml: bytes) -> None:
@@ -79,13 +69,13 @@ class AmazonClient:
             "MarketplaceId": self._marketplace_id,
         }
         call = Call("submitInvoice", "POST", _path(shipment_id) + "/invoice", body, asks=False)
-        _object(call, self._api.call(call, self._plain))
+        content_of(call, self._api.call(call, self._plain))
 
     def invoice_status(self, shipment_id: str) -> InvoiceStatus:
         """Ask for the verdict; `NotFound` is one (in a 200). RetryLater `amazon-no-status` when the answer has none."""
         call = Call("getInvoiceStatus", "GET", _path(shipment_id) + "/invoice/status")
         answer = self._api.call(call, self._plain)
-        return InvoiceStatus(_verdict(_object(call, answer), shipment_id), answer.body)
+        return InvoiceStatus(_verdict(content_of(call, answer), shipment_id), answer.body)
 
 
 def content_md5(xml: bytes) -> str:
@@ -113,19 +103,6 @@ def _path(shipment_id: str) -> str:
     if not shipment_id.strip("."):
         raise Invalid("bad-shipment-id", "the shipment id is empty or only dots; Amazon knows no such shipment")
     return DETAILS_PATH.replace("{shipmentId}", quote(shipment_id, safe=""))
-
-
-def _object(call: Call, answer: Answer) -> dict[str, Any]:
-    """The JSON object of a 2xx answer; Refused when it carries errors, lost when it is anything else."""
-    content = object_of(answer)
-    if content is None:
-        raise lost(
-            call, "amazon-garbled", f"Amazon answered {call.operation} with HTTP {answer.status} and no JSON object"
-        )
-    if content.get("errors") and not content.get("payload"):
-        problem = problem_of(answer)
-        raise Refused(problem.code, f"{call.operation}: {problem.message}")
-    return content
 
 
 def _verdict(content: Mapping[str, Any], shipment_id: str) -> str:

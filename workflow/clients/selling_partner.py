@@ -163,6 +163,19 @@ def object_of(answer: Answer) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
+def content_of(call: Call, answer: Answer) -> dict[str, Any]:
+    """The JSON object of a 2xx answer; Refused when it carries errors, lost when it is anything else."""
+    content = object_of(answer)
+    if content is None:
+        raise lost(
+            call, "amazon-garbled", f"Amazon answered {call.operation} with HTTP {answer.status} and no JSON object"
+        )
+    if content.get("errors") and not content.get("payload"):
+        problem = problem_of(answer)
+        raise Refused(problem.code, f"{call.operation}: {problem.message}")
+    return content
+
+
 def problem_of(answer: Answer) -> Problem:
     """The first of `errors`, or the gateway's `message`, or the bare status."""
     content = object_of(answer) or {}
