@@ -1,10 +1,13 @@
 """generate: FETCHED → GENERATED. The invoice is computed, numbered, rendered, signed and checked, then stored."""
 
+from datetime import datetime
+
 from tasks.app import stage
 from workflow import numbers
 from workflow.engine import Done
+from workflow.errors import Invalid
 from workflow.models import DocumentKind
-from workflow.nfe import schema, signature, xml
+from workflow.nfe import rules, schema, signature, xml
 from workflow.nfe.access_key import draw_cNF
 from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
 from workflow.nfe.invoice import Product
@@ -33,9 +36,19 @@ def generate(claim: Claim, tools: Tools) -> Done:
     numbering = xml.Numbering(nNF=reserved.nNF, cNF=reserved.cNF, dhEmi=tools.store.now())
     signed = signature.sign(xml.render(invoice, numbering, seller.templates), key)
     schema.validate(signed)
+    warnings = (*invoice.warnings, *_held_to_the_rules(signed, tools.store.now()))
     return Done(
         state=State.GENERATED,
         documents=(Left(DocumentKind.NFE, signed),),
         access_key=xml.chNFe_of(invoice, numbering),
-        reason="; ".join(invoice.warnings) or None,
+        reason="; ".join(warnings) or None,
     )
+
+
+def _held_to_the_rules(signed: bytes, now: datetime) -> list[str]:
+    """The warnings of SEFAZ's rules; raise Invalid with the cStat that the document would get."""
+    found = rules.breaches(signed, now=now)
+    error = rules.first_error(found)
+    if error is not None:
+        raise Invalid(error.cStat, f"{error.xMotivo}: {error.told}")
+    return [f"{breach.cStat} {breach.told}".strip() for breach in found]

@@ -16,7 +16,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 #: How an outcome or a state is coloured on a terminal.
 COLOURS = {
     "ACCEPTED": "green", "AUTHORIZED": "green", "done": "green", "ok": "green",
-    "REJECTED": "red", "ERRORED": "red", "refused": "red", "stopped": "red", "failed": "red",
+    "REJECTED": "red", "ERRORED": "red", "refused": "red", "stopped": "red", "failed": "red", "error": "red",
     "CANCELLED": "yellow", "waiting": "yellow", "warning": "yellow",
 }  # fmt: skip
 

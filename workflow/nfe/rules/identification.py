@@ -13,6 +13,7 @@ INTERMEDIARIES = date(2022, 4, 4)
 NT_2019_001 = date(2019, 9, 2)
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
+_SECOND = timedelta(seconds=1)
 _IN_TIME = timedelta(days=7)
 _MUCH_TOO_LATE = timedelta(days=30)
 #: procEmi of a note that the taxpayer issues: 1 and 2 are the tax office's own.
@@ -73,7 +74,7 @@ def it_is_not_issued_in_the_future(note: Group) -> str | None:
     now, issued = note.note.now, note.note.dhEmi
     if now is None or issued is None or issued <= now + _CLOCKS_DIFFER:
         return None
-    return f"dhEmi is {issued - now} after the time of sending, five minutes are allowed"
+    return f"dhEmi is {(issued - now) // _SECOND} seconds after the time of sending, {_CLOCKS_DIFFER // _SECOND} are allowed"
 
 
 @rule("228", field="B09-20", applies=Applies.OPTIONAL)

@@ -51,6 +51,11 @@ class Breach(NamedTuple):
         """Whether SEFAZ would refuse the document for it."""
         return self.severity == "error"
 
+    @property
+    def told(self) -> str:
+        """Where and what, in one line."""
+        return f"{self.place}: {self.message}" if self.place else self.message
+
 
 class Figures(NamedTuple):
     """An amount as the document states it and as it is computed; `how` says from what."""
