@@ -182,3 +182,57 @@ class Number(SQLModel, table=True):
     access_key: str | None = None
     reserved_at: datetime
     decided_at: datetime | None = None
+
+
+class VendorConnector(SQLModel, table=True):
+    """A vendor of Direct Fulfillment: which Amazon to ask, and as whom."""
+
+    __tablename__ = "vendor_connector"
+
+    name: str = Field(primary_key=True)
+    base_url: str
+    ship_from_party_id: str | None = None
+    sealed_secrets: bytes
+    #: A scheduled pull has it until then.
+    pulling_until: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class CustomerInvoice(SQLModel, table=True):
+    """A vendor's customer invoice. Other content is another version; the same is only seen again."""
+
+    __tablename__ = "customer_invoice"
+    __table_args__ = (Index("ix_customer_invoice_fetched_at", "fetched_at"),)
+
+    connector: str = Field(primary_key=True, foreign_key="vendor_connector.name")
+    purchase_order_number: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True, description="Of what is sealed")
+    version: int
+    #: The file; where there is a problem, the text that came instead of it.
+    sealed: bytes
+    media_type: str
+    size: int
+    #: Why the content is no file; None when it is one.
+    problem: str | None = None
+    fetched_at: datetime
+    #: When Amazon last gave this content: the newest is what it says now.
+    seen_at: datetime
+
+
+class VendorWindow(SQLModel, table=True):
+    """How far the list between two moments has been read: written with the invoices of each page."""
+
+    __tablename__ = "vendor_window"
+
+    connector: str = Field(primary_key=True, foreign_key="vendor_connector.name")
+    party: str = Field(primary_key=True, description="shipFromPartyId; empty for all")
+    created_after: datetime = Field(primary_key=True)
+    created_before: datetime = Field(primary_key=True)
+    #: A next token is worth something only to the query that got it.
+    page_size: int
+    sort_order: str
+    next_token: str | None = None
+    pages: int = 0
+    done: bool = False
+    updated_at: datetime
