@@ -1,0 +1,49 @@
+"""poll, as an ordinary function."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tasks.poll import NOT_FOUND_LIMIT, gap, poll
+from tests.unit.tasks.conftest import claimed
+from workflow.clients.amazon import InvoiceStatus
+from workflow.settings import Settings
+from workflow.states import State
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("Accepted", State.ACCEPTED),
+        ("Errored", State.ERRORED),
+        ("Processing", State.SUBMITTED),
+        ("NotFound", State.SUBMITTED),
+        ("SomethingNew", State.SUBMITTED),
+    ],
+)
+def test_each_verdict_leads_to_its_state(tools: Any, status: str, state: State) -> None:
+    tools.amazon.answers = [InvoiceStatus(status, b"{}")]
+    assert poll(claimed(State.SUBMITTED), tools).state is state
+
+
+def test_the_verdict_is_kept_as_it_came(tools: Any) -> None:
+    tools.amazon.answers = [InvoiceStatus("Accepted", b'{"payload": 1}')]
+    assert poll(claimed(State.SUBMITTED), tools).documents[0].content == b'{"payload": 1}'
+
+
+def test_an_unknown_word_is_told_and_asked_again(tools: Any) -> None:
+    tools.amazon.answers = [InvoiceStatus("SomethingNew", b"{}")]
+    done = poll(claimed(State.SUBMITTED), tools)
+    assert (done.code, done.reason) == ("unknown-status", "Amazon says 'SomethingNew'")
+    assert done.after > timedelta()
+
+
+def test_a_file_amazon_keeps_not_finding_is_submitted_again(tools: Any) -> None:
+    tools.amazon.answers = [InvoiceStatus("NotFound", b"{}")]
+    assert poll(claimed(State.SUBMITTED, tries=NOT_FOUND_LIMIT), tools).state is State.AUTHORIZED
+
+
+def test_the_waits_double_up_to_the_cap() -> None:
+    settings = Settings(poll_first=timedelta(seconds=30), poll_cap=timedelta(minutes=5))
+    assert [gap(polls, settings).total_seconds() for polls in range(1, 7)] == [30, 60, 120, 240, 300, 300]

@@ -1,0 +1,50 @@
+"""submit, as an ordinary function."""
+
+from typing import Any
+
+import pytest
+
+from tasks.submit import submit
+from tests.unit.tasks.conftest import claimed
+from workflow.clients.amazon import InvoiceStatus
+from workflow.errors import LostAnswer, RetryLater
+from workflow.models import DocumentKind
+from workflow.states import State
+
+
+@pytest.fixture(autouse=True)
+def _document(tools: Any) -> None:
+    tools.documents[DocumentKind.NFEPROC] = b"<nfeProc/>"
+
+
+def test_the_stored_bytes_are_handed_in_once_and_the_verdict_is_asked_for_later(tools: Any) -> None:
+    tools.amazon.answers = [None]
+    done = submit(claimed(State.AUTHORIZED), tools)
+    assert (done.state, done.after) == (State.SUBMITTED, tools.settings.poll_first)
+    assert tools.amazon.asked == [("submit_invoice", ("FBA1", b"<nfeProc/>"))]
+
+
+def test_after_a_lost_answer_amazon_is_asked_and_what_it_has_is_not_sent_again(tools: Any) -> None:
+    tools.amazon.answers = [InvoiceStatus("Processing", b"{}")]
+    assert submit(claimed(State.AUTHORIZED, sent=True), tools).state is State.SUBMITTED
+    assert [operation for operation, _ in tools.amazon.asked] == ["invoice_status"]
+
+
+def test_after_a_lost_answer_what_amazon_does_not_have_is_sent(tools: Any) -> None:
+    tools.amazon.answers = [InvoiceStatus("NotFound", b"{}"), None]
+    submit(claimed(State.AUTHORIZED, sent=True), tools)
+    assert [operation for operation, _ in tools.amazon.asked] == ["invoice_status", "submit_invoice"]
+
+
+def test_a_lost_answer_keeps_the_mark_of_sending(tools: Any) -> None:
+    tools.amazon.answers = [LostAnswer("amazon-timeout", "no answer")]
+    with pytest.raises(LostAnswer):
+        submit(claimed(State.AUTHORIZED), tools)
+    assert tools.store.sent == [True]
+
+
+def test_what_amazon_did_not_take_is_not_marked_as_sent(tools: Any) -> None:
+    tools.amazon.answers = [RetryLater("amazon-unreachable", "refused")]
+    with pytest.raises(RetryLater):
+        submit(claimed(State.AUTHORIZED), tools)
+    assert tools.store.sent == [True, False]
