@@ -101,14 +101,25 @@ def _installation(database_url: str) -> Iterator[Tools]:
 @contextmanager
 def _counterpart(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "workflow.sandbox", *arguments, "--folder", str(folder / "sandbox"), "--json"],
+        [
+            sys.executable,
+            "-m",
+            "workflow.sandbox",
+            *arguments,
+            "--folder",
+            str(folder / "sandbox"),
+            "--json",
+            "--parent-death",
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
-    yield json.loads(process.stdout.readline())
-    process.terminate()
-    process.wait(10)
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def _add_seller(tools: Tools, folder: Path, place: int) -> None:
