@@ -3,11 +3,14 @@
 No reason here carries a value of the buyer: it names the field and how to mend it.
 """
 
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from workflow.errors import Invalid
+from workflow.nfe import tables
 from workflow.nfe.address import NO_NUMBER, municipality, parse_lines, uf_of
-from workflow.nfe.invoice import Address, Issuer, Party
+from workflow.nfe.invoice import Address, Issuer, Local, Party
 from workflow.nfe.shipment_detail import AmazonAddress, ShipmentDetail, TaxInfo
 from workflow.nfe.tax_ids import compact, is_cnpj, is_cpf
 from workflow.nfe.text import digits, fit, folded
@@ -19,21 +22,72 @@ _ASK_AMAZON = "have it mended at Amazon, then retry"
 
 
 class TaxId(NamedTuple):
-    """A CPF or a CNPJ; the other is None."""
+    """A CPF, a CNPJ or a foreigner's document; the others are None."""
 
     cpf: str | None
     cnpj: str | None
+    foreign: str | None = None
 
 
-def buyer(detail: ShipmentDetail, issuer: Issuer) -> tuple[Party, tuple[str, ...]]:
-    """The buyer as `dest` and the warnings; raise Invalid where the law's fields cannot be filled."""
+class Registration(NamedTuple):
+    """indIEDest and, for 1, the IE."""
+
+    indIEDest: str
+    ie: str | None
+
+
+def buyer(
+    detail: ShipmentDetail, issuer: Issuer, ie: str | None = None, own_address: Address | None = None
+) -> tuple[Party, Local | None, tuple[str, ...]]:
+    """The buyer as `dest`, `entrega` where its own address is another, and the warnings.
+
+    Raise Invalid where the law's fields cannot be filled.
+    """
     if detail.ShippingAddress is None:
         raise Invalid("no-address", "ShippingAddress is missing; fetch the shipment's details again")
-    tax_id = _tax_id(detail.BuyerTaxInfo)
-    address, warnings = _address(detail, detail.ShippingAddress, issuer)
+    tax_id = _tax_id(detail.BuyerTaxInfo, issuer.foreign_ids)
+    delivered_to, warnings = _address(detail, detail.ShippingAddress, issuer)
     name = _name(detail, detail.ShippingAddress, is_company=tax_id.cnpj is not None)
     shown = HOMOLOGATION_NAME if issuer.tpAmb == _HOMOLOGATION else name
-    return Party(tax_id.cpf, tax_id.cnpj, shown, address), warnings
+    address = own_address or delivered_to
+    registration, doubts = _registration(ie, address.uf)
+    party = Party(tax_id.cpf, tax_id.cnpj, shown, address, tax_id.foreign, registration.indIEDest, registration.ie)
+    return party, _entrega(party, detail.ShippingAddress, delivered_to), (*warnings, *doubts)
+
+
+def _registration(ie: str | None, uf: str) -> tuple[Registration, tuple[str, ...]]:
+    """Who is a contributor of ICMS: with its IE (else 232), exempt where the state knows that (else 805), or not.
+
+    >>> _registration('110.042.490.114', 'SP')[0], _registration(None, 'SP')[0]
+    (Registration(indIEDest='1', ie='110042490114'), Registration(indIEDest='9', ie=None))
+    """
+    plain = compact(ie or "")
+    if not plain:
+        return Registration("9", None), ()
+    if plain == "ISENTO":
+        if tables.ufs()[uf].takes_exempt_ie:
+            return Registration("2", None), ()
+        return Registration("9", None), (f"{uf} knows no contributor exempt of registration (805): indIEDest 9",)
+    if re.fullmatch("[0-9]{2,14}", plain) is None:
+        raise Invalid("bad-buyer-ie", "the buyer's state registration is not 2 to 14 digits; mend it, then retry")
+    return Registration("1", plain), ()
+
+
+def _entrega(party: Party, given: AmazonAddress, delivered_to: Address) -> Local | None:
+    """Where the goods go when it is not the buyer's own address, under the buyer's id: the receiver's is not told."""
+    if _same_place(party.address, delivered_to) or party.foreign_id is not None:
+        return None
+    name = fit(given.Name or "", 60)
+    return Local(party.cpf, party.cnpj, name if len(name) > 1 else None, delivered_to)
+
+
+def _same_place(one: Address, other: Address) -> bool:
+    return (one.cep, one.city_code, folded(one.street), folded(one.number)) == (
+        other.cep,
+        other.city_code,
+        folded(other.street),
+        folded(other.number),
+    )
 
 
 def cnpj_in(info: TaxInfo | None) -> str | None:
@@ -42,8 +96,8 @@ def cnpj_in(info: TaxInfo | None) -> str | None:
     return next((value for value in values if is_cnpj(value)), None)
 
 
-def _tax_id(info: TaxInfo | None) -> TaxId:
-    """By the classification's name first, then by its digits and check digits."""
+def _tax_id(info: TaxInfo | None, foreign_ids: Sequence[str]) -> TaxId:
+    """By the classification's name first, then by its digits and check digits, then a foreigner's document."""
     found = [(folded(one.Name or ""), compact(one.Value or "")) for one in (info.TaxClassifications if info else ())]
     for name, value in found:
         if name == "CPF" and is_cpf(value):
@@ -61,6 +115,10 @@ def _tax_id(info: TaxInfo | None) -> TaxId:
             return TaxId(value, None)
         if is_cnpj(value):
             return TaxId(None, value)
+    names = {folded(name) for name in foreign_ids}
+    for name, value in found:
+        if name in names and re.fullmatch("[0-9A-Z]{5,20}", value):
+            return TaxId(None, None, value)
     raise Invalid("no-buyer-id", f"BuyerTaxInfo.TaxClassifications holds no CPF and no CNPJ; {_ASK_AMAZON}")
 
 

@@ -1,20 +1,24 @@
 """The issuer's own text for `infCpl`: a small Jinja text, sandboxed, that may name the ids of the shipment.
 
-It knows `AmazonOrderId`, `AmazonShipmentId`, `WarehouseId`, `SellerId`, `SellerDisplayName` and `PurchaseDate`;
-never the buyer. An unknown name is an error, not an empty place.
+It knows Amazon's `AmazonOrderId`, `AmazonShipmentId`, `WarehouseId`, `SellerId`, `SellerDisplayName`, `PurchaseDate`;
+the warehouse's `warehouse_name`, `warehouse_cnpj`, `warehouse_ie`, `warehouse_address`; the `remittances` that brought
+the goods there; and the amounts `vTotTrib`, `vICMSUFDest` and `vFCPUFDest` in reais, empty where there are none. Never
+the buyer. An unknown name is an error, not an empty place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import lru_cache
 
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
 from workflow.errors import Invalid
+from workflow.nfe import access_key
 
 DEFAULT = "Pedido Amazon {{ AmazonOrderId }}, remessa {{ AmazonShipmentId }}."
 
-NAMES = (
+FROM_AMAZON = (
     "AmazonOrderId",
     "AmazonShipmentId",
     "WarehouseId",
@@ -22,6 +26,10 @@ NAMES = (
     "SellerDisplayName",
     "PurchaseDate",
 )
+_AMOUNTS = ("vTotTrib", "vICMSUFDest", "vFCPUFDest")
+_PLACE = ("warehouse_name", "warehouse_cnpj", "warehouse_ie", "warehouse_address")
+
+NAMES = (*FROM_AMAZON, *_AMOUNTS, *_PLACE, "remittances")
 
 # Plain text: the XML's own escaping comes when the text is put into the document.
 _ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
@@ -46,3 +54,22 @@ def written(source: str, names: Mapping[str, str]) -> str:
         return compiled(source).render(names)
     except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise Invalid("bad-infCpl", f"the issuer's infCpl cannot be written: {error}") from error
+
+
+def of_remittances(keys: Sequence[str]) -> str:
+    """The documents of access keys as people name them.
+
+    >>> of_remittances(['35261199999999000191550010000000011482109373'])
+    'NF-e 1 série 1 (35261199999999000191550010000000011482109373)'
+    """
+    parts = [(key, access_key.split(key)) for key in keys]
+    return ", ".join(f"NF-e {part.nNF.lstrip('0')} série {int(part.serie)} ({key})" for key, part in parts)
+
+
+def reais(amount: Decimal | None) -> str:
+    """An amount as Brazilians write it, empty for nothing.
+
+    >>> reais(Decimal('1234.50')), reais(Decimal('0.00'))
+    ('1234,50', '')
+    """
+    return f"{amount:.2f}".replace(".", ",") if amount else ""

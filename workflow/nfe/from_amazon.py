@@ -1,41 +1,57 @@
 """From Amazon's shipment details to the invoice: every amount to the cent, every doubt a warning or a named refusal.
 
-ItemPrice is the line's total without freight and gift wrap; ShippingPrice is vFrete, GiftWrapPrice vOutro,
-PromotionDiscount and ShippingDiscount together vDesc. vNF is what the buyer paid.
+What Amazon does not know comes as arguments: the buyer's state registration and its registered address, which a query
+of SEFAZ's register of contributors (ConsultaCadastro) tells, and the day of issue, which selects the rates.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from decimal import Decimal
+from collections.abc import Mapping
+from datetime import date, datetime
 
 from workflow.errors import Invalid
-from workflow.nfe import free_text
-from workflow.nfe.amounts import ZERO, prorate, unit_price
+from workflow.nfe import free_text, tables
 from workflow.nfe.buyer import buyer, cnpj_in
-from workflow.nfe.invoice import Intermediary, Invoice, Issuer, Item, Product, Totals
+from workflow.nfe.invoice import Address, Intermediary, Invoice, Issuer, Local, Product, Totals
+from workflow.nfe.lines import items as items_of
+from workflow.nfe.operation import Operation
 from workflow.nfe.payments import payments
-from workflow.nfe.shipment_detail import Money, ShipmentDetail, ShipmentItem
-from workflow.nfe.taxes import check_regime, taxes
+from workflow.nfe.shipment_detail import ShipmentDetail
 from workflow.nfe.text import fit
+from workflow.nfe.totals import totals as totals_of
+from workflow.nfe.warehouse import remittances_of, warehouse_of
 
 __all__ = ["ShipmentDetail", "build_invoice"]
 
-#: leiauteNFe: det occurs 990 times at the most.
-_MAX_ITEMS = 990
 _MAX_INFCPL = 5000
-_MAX_INFADPROD = 500
 
 
-def build_invoice(detail: ShipmentDetail, *, issuer: Issuer, products: Mapping[str, Product]) -> Invoice:
-    """The invoice of one shipment; raise Invalid with a stable code where a person must decide."""
-    check_regime(issuer)
+def build_invoice(
+    detail: ShipmentDetail,
+    *,
+    issuer: Issuer,
+    products: Mapping[str, Product],
+    buyer_ie: str | None = None,
+    buyer_address: Address | None = None,
+    issued_on: date | None = None,
+) -> Invoice:
+    """The invoice of one shipment; raise Invalid with a stable code where a person must decide.
+
+    `buyer_ie` is the buyer's state registration or ISENTO, None where there is none; `buyer_address` its own address
+    where that is not where the goods go; `issued_on` the issuer's local date, by default the day of the purchase.
+    """
     _check_seller(detail, issuer)
-    dest, warnings = buyer(detail, issuer)
-    in_state = dest.address.uf == issuer.address.uf
-    items, doubts = _items(detail, issuer, products, in_state=in_state)
+    dest, entrega, warnings = buyer(detail, issuer, buyer_ie, buyer_address)
+    warehouse, retirada = warehouse_of(detail, issuer)
+    operation = Operation(
+        issuer, (entrega or dest).address.uf, dest.is_contributor, on=issued_on or _bought_on(detail, issuer)
+    )
+    if dest.foreign_id is not None and operation.is_interstate:
+        raise Invalid("no-buyer-id", "a sale to another state needs the buyer's CPF or CNPJ (SEFAZ refuses with 721)")
+    items, doubts = items_of(detail.ShipmentItems, operation, products)
     intermediary, intermediary_doubts = _intermediary(detail, issuer)
-    totals = _totals(items)
+    totals = totals_of(items)
     paid, payment_doubts = payments(detail, issuer, intermediary.cnpj, totals.vNF)
+    references = remittances_of(items, warehouse)
+    texts = _texts(detail, totals, retirada, references)
     return Invoice(
         issuer=issuer,
         shipment_id=detail.AmazonShipmentId or "",
@@ -44,8 +60,11 @@ def build_invoice(detail: ShipmentDetail, *, issuer: Issuer, products: Mapping[s
         payments=paid,
         intermediary=intermediary,
         totals=totals,
-        infCpl=_infCpl(detail, issuer),
+        infCpl=_infCpl(texts, issuer.infCpl, warehouse.infCpl if warehouse else ""),
         warnings=(*warnings, *doubts, *intermediary_doubts, *payment_doubts),
+        retirada=retirada,
+        entrega=entrega,
+        references=references,
     )
 
 
@@ -57,155 +76,13 @@ def _check_seller(detail: ShipmentDetail, issuer: Issuer) -> None:
         )
 
 
-def _items(
-    detail: ShipmentDetail, issuer: Issuer, products: Mapping[str, Product], *, in_state: bool
-) -> tuple[tuple[Item, ...], tuple[str, ...]]:
-    if not 0 < len(detail.ShipmentItems) <= _MAX_ITEMS:
-        raise Invalid("no-items", f"ShipmentItems must hold 1 to {_MAX_ITEMS} items; fetch the details again")
-    doubts: list[str] = []
-    items = [
-        _item(i, one, issuer, products, in_state=in_state, doubts=doubts) for i, one in enumerate(detail.ShipmentItems)
-    ]
-    fitted = _fit_discounts(items, doubts)
-    return tuple(replace(item, taxes=taxes(issuer, item.product, item.value)) for item in fitted), tuple(doubts)
-
-
-def _item(
-    index: int,
-    one: ShipmentItem,
-    issuer: Issuer,
-    products: Mapping[str, Product],
-    *,
-    in_state: bool,
-    doubts: list[str],
-) -> Item:
-    where = f"ShipmentItems[{index}]"
-    product = _product(where, one, products)
-    quantity = _quantity(where, one.QuantityOrdered)
-    if one.ItemPrice is None or one.ItemPrice.Amount is None:
-        raise Invalid("no-price", f"{where}.ItemPrice is missing; fetch the details again")
-    vProd = _price(f"{where}.ItemPrice", one.ItemPrice)
-    if vProd == ZERO:
-        doubts.append(f"{where}.ItemPrice is zero")
-    promotion = _discount(f"{where}.PromotionDiscount", one.PromotionDiscount, doubts)
-    shipping_discount = _discount(f"{where}.ShippingDiscount", one.ShippingDiscount, doubts)
-    own_cfop = product.cfop_in_state if in_state else product.cfop_interstate
-    return Item(
-        nItem=index + 1,
-        sku=fit(product.sku, 60),
-        title=_title(where, one, product),
-        product=product,
-        cfop=own_cfop or (issuer.cfop_in_state if in_state else issuer.cfop_interstate),
-        quantity=quantity,
-        unit_price=unit_price(vProd, quantity),
-        vProd=vProd,
-        vFrete=_price(f"{where}.ShippingPrice", one.ShippingPrice),
-        vDesc=promotion + shipping_discount,
-        vOutro=_price(f"{where}.GiftWrapPrice", one.GiftWrapPrice),
-        taxes=(),
-        infAdProd=_serial_numbers(one.SerialNumbers),
-    )
-
-
-def _product(where: str, one: ShipmentItem, products: Mapping[str, Product]) -> Product:
-    if not one.SellerSKU:
-        raise Invalid("no-sku", f"{where}.SellerSKU is missing; fetch the details again")
-    product = products.get(one.SellerSKU)
-    if product is None:
-        raise Invalid(
-            "unknown-sku",
-            f"{where}: SKU {one.SellerSKU} is not in the seller's catalogue; import it, then retry",
-        )
-    return product
-
-
-def _title(where: str, one: ShipmentItem, product: Product) -> str:
-    title = fit(product.title or one.Title or "", 120)
-    if not title:
-        raise Invalid("no-title", f"{where}: SKU {product.sku} has no title here nor in the catalogue; add one")
-    return title
-
-
-def _quantity(where: str, quantity: Decimal | None) -> Decimal:
-    if quantity is None or not 0 < quantity < 10**11 or quantity != round(quantity, 4):
-        raise Invalid("bad-quantity", f"{where}.QuantityOrdered must be above zero with up to four decimals")
-    return quantity
-
-
-def _price(field: str, money: Money | None) -> Decimal:
-    amount = _reais(field, money)
-    if amount < 0:
-        raise Invalid("bad-amount", f"{field} is below zero; look at the order at Amazon")
-    return amount
-
-
-def _discount(field: str, money: Money | None, doubts: list[str]) -> Decimal:
-    """A discount is what it is whatever its sign."""
-    amount = _reais(field, money)
-    if amount < 0:
-        doubts.append(f"{field} has a minus sign: it is taken as a discount")
-    return abs(amount)
-
-
-def _reais(field: str, money: Money | None) -> Decimal:
-    if money is None or money.Amount is None:
-        return ZERO
-    if money.CurrencyCode not in (None, "BRL") and money.Amount != 0:
-        raise Invalid("not-brl", f"{field} is not in BRL; only reais can be invoiced")
-    if not abs(money.Amount) < 10**13 or money.Amount != money.Amount.quantize(ZERO):
-        raise Invalid("bad-amount", f"{field} is not an amount in reais and cents")
-    return money.Amount.quantize(ZERO)
-
-
-def _serial_numbers(numbers: Sequence[str]) -> str | None:
-    listed = ", ".join(number for number in (fit(number, 60) for number in numbers) if number)
-    return fit(f"Números de série: {listed}", _MAX_INFADPROD) if listed else None
-
-
-def _fit_discounts(items: list[Item], doubts: list[str]) -> list[Item]:
-    """No line with a discount above its vProd: the rest lowers its own freight and wrap, then the other lines.
-
-    The sum stays what the buyer paid; raise Invalid('discount-too-large') when that is below zero.
-    """
-    if all(item.vDesc <= item.vProd for item in items):
-        return items
-    doubts.append("a discount is larger than its item's price: the rest is taken from freight and other items")
-    lowered = [_lower_own_charges(item) for item in items]
-    excess = sum((max(item.vDesc - item.vProd, ZERO) for item in lowered), ZERO)
-    fitted = [replace(item, vDesc=min(item.vDesc, item.vProd)) for item in lowered]
-    for name in ("vDesc", "vFrete", "vOutro"):
-        fitted, excess = _take(fitted, name, excess)
-    if excess > ZERO:
-        raise Invalid(
-            "discount-too-large", "ShipmentItems: the discounts are larger than the prices; look at the order"
-        )
-    return fitted
-
-
-def _take(items: list[Item], name: str, excess: Decimal) -> tuple[list[Item], Decimal]:
-    """Take as much of the excess as one field of the items has room for, in shares; and what remains."""
-    room = [item.vProd - item.vDesc if name == "vDesc" else getattr(item, name) for item in items]
-    taken = min(excess, sum(room, ZERO))
-    if taken == ZERO:
-        return items, excess
-    sign = 1 if name == "vDesc" else -1
-    shares = prorate(taken, room)
-    changed = [
-        replace(item, **{name: getattr(item, name) + sign * share}) for item, share in zip(items, shares, strict=True)
-    ]
-    return changed, excess - taken
-
-
-def _lower_own_charges(item: Item) -> Item:
-    excess = max(item.vDesc - item.vProd, ZERO)
-    freight = min(excess, item.vFrete)
-    wrap = min(excess - freight, item.vOutro)
-    return replace(
-        item,
-        vFrete=item.vFrete - freight,
-        vOutro=item.vOutro - wrap,
-        vDesc=item.vDesc - freight - wrap,
-    )
+def _bought_on(detail: ShipmentDetail, issuer: Issuer) -> date | None:
+    """The local day of the purchase, None where Amazon tells no moment."""
+    try:
+        moment = datetime.fromisoformat(detail.PurchaseDate or "")
+    except ValueError:
+        return None
+    return moment.astimezone(tables.ufs()[issuer.address.uf].zone).date() if moment.tzinfo else moment.date()
 
 
 def _intermediary(detail: ShipmentDetail, issuer: Issuer) -> tuple[Intermediary, tuple[str, ...]]:
@@ -224,20 +101,22 @@ def _intermediary(detail: ShipmentDetail, issuer: Issuer) -> tuple[Intermediary,
     return Intermediary(cnpj, fit(issuer.seller_id, 60)), doubts
 
 
-def _totals(items: Sequence[Item]) -> Totals:
-    """Every field of ICMSTot as the sum of the items' (rejections 531 to 604, 610)."""
-    sums = dict.fromkeys((field.name for field in fields(Totals)), ZERO)
-    for item in items:
-        for name in ("vProd", "vFrete", "vDesc", "vOutro"):
-            sums[name] += getattr(item, name)
-        for group in item.taxes:
-            for name, amount in group.totals.items():
-                sums[name] += amount
-    added = ("vProd", "vST", "vFCPST", "vFrete", "vSeg", "vOutro", "vII", "vIPI", "vIPIDevol")
-    sums["vNF"] = sum((sums[name] for name in added), ZERO) - sums["vDesc"] - sums["vICMSDeson"]
-    return Totals(**sums)
+def _texts(
+    detail: ShipmentDetail, totals: Totals, retirada: Local | None, references: tuple[str, ...]
+) -> Mapping[str, str]:
+    """The names that a seller's text may use."""
+    place = retirada.address if retirada else None
+    return {
+        **{name: getattr(detail, name) or "" for name in free_text.FROM_AMAZON},
+        **{name: free_text.reais(getattr(totals, name)) for name in ("vTotTrib", "vICMSUFDest", "vFCPUFDest")},
+        "warehouse_name": (retirada.name if retirada else None) or "",
+        "warehouse_cnpj": (retirada.cnpj if retirada else None) or "",
+        "warehouse_ie": (retirada.ie if retirada else None) or "",
+        "warehouse_address": f"{place.street}, {place.number}, {place.city}/{place.uf}" if place else "",
+        "remittances": free_text.of_remittances(references),
+    }
 
 
-def _infCpl(detail: ShipmentDetail, issuer: Issuer) -> str | None:
-    names = {name: getattr(detail, name) or "" for name in free_text.NAMES}
-    return fit(free_text.written(issuer.infCpl, names), _MAX_INFCPL) or None
+def _infCpl(names: Mapping[str, str], *sources: str) -> str | None:
+    written = " ".join(free_text.written(source, names) for source in sources)
+    return fit(written, _MAX_INFCPL) or None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from workflow.errors import Invalid
-from workflow.nfe.invoice import complaints
+from workflow.nfe.fields import complaints
 
 
 def _none_if_blank(value: object) -> object:

@@ -1,6 +1,6 @@
-"""The dated tables of `workflow/data`, read once: federative units, municipalities, situations, payment codes.
+"""The dated tables of `workflow/data`, read once: federative units, municipalities, payment codes.
 
-Each file says its source and date in the comment lines above its header.
+Each file says its source and date in the comment lines above its header. The tables of taxes are in `tax_tables`.
 """
 
 import csv
@@ -22,6 +22,7 @@ class Uf(NamedTuple):
     name: str
     zone: timezone
     needs_resp_tec: bool
+    takes_exempt_ie: bool
     cep_ranges: tuple[tuple[str, str], ...]
 
     def holds_cep(self, cep: str) -> bool:
@@ -35,15 +36,6 @@ class Municipality(NamedTuple):
     code: str
     name: str
     uf: str
-
-
-class Situation(NamedTuple):
-    """One tax situation: the tax, its CST or CSOSN, the regimes that may use it, the fragment that writes it."""
-
-    tax: str
-    code: str
-    crt: frozenset[int]
-    fragment: str
 
 
 class PaymentMethod(NamedTuple):
@@ -68,7 +60,7 @@ def ufs() -> Mapping[str, Uf]:
 def _uf(row: dict[str, str]) -> Uf:
     ranges = tuple((first, last) for first, last in (pair.split("-") for pair in row["cep_ranges"].split()))
     zone = timezone(timedelta(hours=int(row["utc_offset"])))
-    return Uf(row["uf"], row["cUF"], row["name"], zone, row["resp_tec"] == "1", ranges)
+    return Uf(row["uf"], row["cUF"], row["name"], zone, row["resp_tec"] == "1", row["ie_exempt"] == "1", ranges)
 
 
 @cache
@@ -103,16 +95,6 @@ def municipalities() -> Mapping[tuple[str, str], Municipality]:
 def municipalities_by_code() -> Mapping[str, Municipality]:
     """Every municipality by its IBGE code."""
     return MappingProxyType({place.code: place for place in municipalities().values()})
-
-
-@cache
-def situations() -> Mapping[tuple[str, str], Situation]:
-    """Every tax situation we can write, by (tax, code)."""
-    found = (
-        Situation(row["tax"], row["code"], frozenset(map(int, row["crt"].split())), row["fragment"])
-        for row in rows("tax_situations.csv")
-    )
-    return MappingProxyType({(row.tax, row.code): row for row in found})
 
 
 @cache

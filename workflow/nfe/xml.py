@@ -66,6 +66,8 @@ class TemplateSet:
             "money": lambda value: f"{value:.2f}",
             "quantity": lambda value: f"{trimmed(value, at_least=4):f}",
             "unit_price": lambda value: f"{trimmed(value, at_least=2):f}",
+            "rate": lambda value: f"{trimmed(Decimal(value), at_least=2):f}",
+            "rate4": lambda value: f"{trimmed(Decimal(value), at_least=4):f}",
         }
         self._environment.filters.update(filters)
 

@@ -148,13 +148,9 @@ def test_another_sellers_shipment_is_refused(build: Build, detail: Detail) -> No
     assert code(build, detail) == "other-seller"
 
 
-@pytest.mark.parametrize("crt", [2, 3, 4])
-def test_a_regime_we_cannot_compute_is_refused(build: Build, detail: Detail, crt: int) -> None:
-    assert code(build, detail, crt=crt) == "regime-not-supported"
-
-
 def test_a_situation_outside_the_table_is_refused(build: Build, detail: Detail) -> None:
-    assert code(build, detail, csosn="101") == "unknown-tax-situation"
+    assert code(build, detail, csosn="104") == "unknown-tax-situation"
+    assert code(build, detail, crt=2, cst="99") == "unknown-tax-situation"
 
 
 def test_an_item_that_costs_nothing_is_a_warning(build: Build, detail: Detail) -> None:

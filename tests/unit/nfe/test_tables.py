@@ -1,7 +1,12 @@
 import itertools
 from importlib import resources
 
-from workflow.nfe import tables
+from workflow.nfe import tables, tax_tables
+
+TABLES = (
+    "municipalities", "municipality_aliases", "ufs", "tax_situations", "payment_methods", "card_brands", "icms_ufs",
+    "icms_interstate", "ibs_cbs_rates", "pis_cofins_rates", "cclasstrib", "cfops",
+)  # fmt: skip
 
 
 def test_there_are_27_units_and_5571_municipalities() -> None:
@@ -27,12 +32,12 @@ def test_cep_ranges_do_not_overlap() -> None:
 
 
 def test_every_situation_names_a_packaged_fragment() -> None:
-    for situation in tables.situations().values():
+    for situation in tax_tables.situations().values():
         assert resources.files("templates").joinpath(situation.fragment).is_file()
 
 
 def test_every_table_says_its_source_and_date() -> None:
-    for name in ("municipalities", "municipality_aliases", "ufs", "tax_situations", "payment_methods", "card_brands"):
-        head = resources.files("workflow.data").joinpath(f"{name}.csv").read_text(encoding="utf-8")[:900]
+    for name in TABLES:
+        head = resources.files("workflow.data").joinpath(f"{name}.csv").read_text(encoding="utf-8")[:1200]
         assert "ource" in head
         assert "2026-11-22" in head
