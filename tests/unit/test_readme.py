@@ -88,9 +88,9 @@ def given(words: list[str]) -> tuple[Any, list[str], list[str]]:
 
 
 def shown() -> list[str]:
-    """Each line of a shell block that runs `nfe`, without its comment."""
+    """Each line of a shell block that runs `nfe`, without comment and redirection."""
     lines = "\n".join(blocks("sh")).splitlines()
-    return [line.split(" #")[0].strip() for line in lines if line.startswith("nfe ")]
+    return [re.split(r" [#>|]", line)[0].strip() for line in lines if line.startswith("nfe ")]
 
 
 def mentioned() -> list[str]:
