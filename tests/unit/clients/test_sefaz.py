@@ -7,7 +7,7 @@ import pytest
 from lxml import etree
 
 from workflow.clients.mutual_tls import mtls_session
-from workflow.clients.sefaz import Endpoints, SefazClient
+from workflow.clients.sefaz import NOT_OFFERED, Endpoints, SefazClient
 from workflow.errors import Invalid, LostAnswer, NfeError, RetryLater, SellerStopped
 
 KEY = "35260811222333000181550010000000011123456789"
@@ -68,9 +68,12 @@ OPERATIONS = {
     "send_event": lambda client: client.send_event(b"<evento/>", uf="SP", tpAmb=2, idLote="1"),
     "consult": lambda client: client.consult(KEY, uf="SP", tpAmb=2),
     "service_status": lambda client: client.service_status(uf="SP", tpAmb=2),
+    "receipt": lambda client: client.receipt("351000000000001", uf="SP", tpAmb=2),
+    "void": lambda client: client.void(b"<inutNFe/>", uf="SP", tpAmb=2),
+    "taxpayer": lambda client: client.taxpayer(uf="SP", tpAmb=2, cnpj="11222333000181"),
 }
 EVERY = pytest.mark.parametrize("operation", OPERATIONS)
-SENDS = ("authorize", "send_event")
+SENDS = ("authorize", "send_event", "void")
 
 
 def _failure(client: SefazClient, operation: str = "authorize") -> NfeError:
@@ -115,6 +118,9 @@ def test_bytes_that_are_not_utf_8_are_not_sent(sefaz, client):
         ("consult", "NFeConsultaProtocolo4", "nfeConsultaNF"),
         ("service_status", "NFeStatusServico4", "nfeStatusServicoNF"),
         ("send_event", "NFeRecepcaoEvento4", "nfeRecepcaoEvento"),
+        ("receipt", "NFeRetAutorizacao4", "nfeRetAutorizacaoLote"),
+        ("void", "NFeInutilizacao4", "nfeInutilizacaoNF"),
+        ("taxpayer", "CadConsultaCadastro4", "consultaCadastro"),
     ],
 )
 def test_each_service_has_its_path_and_action(sefaz, client, operation, path, method):
@@ -131,9 +137,55 @@ def test_questions_say_what_they_ask(sefaz, client):
     sefaz.answers(500)
     _failure(client, "consult")
     _failure(client, "service_status")
-    consult, status = (etree.fromstring(seen.body) for seen in sefaz.seen)
+    _failure(client, "receipt")
+    _failure(client, "taxpayer")
+    consult, status, receipt, taxpayer = (etree.fromstring(seen.body) for seen in sefaz.seen)
     assert [child.text for child in consult.find(f".//{{{NS}}}consSitNFe")] == ["2", "CONSULTAR", KEY]
     assert [child.text for child in status.find(f".//{{{NS}}}consStatServ")] == ["2", "35", "STATUS"]
+    assert [child.text for child in receipt.find(f".//{{{NS}}}consReciNFe")] == ["2", "351000000000001"]
+    assert taxpayer.find(f".//{{{NS}}}ConsCad").get("versao") == "2.00"
+    assert [child.text for child in taxpayer.find(f".//{{{NS}}}infCons")] == ["CONS-CAD", "SP", "11222333000181"]
+
+
+@pytest.mark.parametrize(("asked", "tag"), [({"cnpj": "1"}, "CNPJ"), ({"cpf": "1"}, "CPF"), ({"ie": "1"}, "IE")])
+def test_the_register_is_asked_by_one_number(sefaz, client, asked, tag):
+    sefaz.answers(500)
+    with pytest.raises(RetryLater):
+        client.taxpayer(uf="RS", tpAmb=2, **asked)
+    assert f"<UF>RS</UF><{tag}>1</{tag}></infCons>".encode() in sefaz.seen[0].body
+
+
+def test_the_register_of_mt_wants_its_message_wrapped_twice(sefaz, client):
+    sefaz.answers(500)
+    with pytest.raises(RetryLater):
+        client.taxpayer(uf="MT", tpAmb=2, cnpj="1")
+    assert (
+        etree.fromstring(sefaz.seen[0].body).find(f".//{{*}}nfeDadosMsg/{{*}}nfeDadosMsg/{{{NS}}}ConsCad") is not None
+    )
+
+
+def test_a_uf_without_a_register_is_not_asked(authority):
+    session = mtls_session(authority.client.key, authority.client.certificate, ca_file=authority.ca_file)
+    client = SefazClient(http=session, endpoints=Endpoints.official(), timeout=1)
+    found = client.taxpayer(uf="MA", tpAmb=2, cnpj="11222333000181")
+    assert found == NOT_OFFERED
+    assert not found.is_offered
+
+
+@pytest.mark.parametrize("operation", ["authorize", "consult", "service_status", "receipt", "send_event"])
+def test_a_contingency_has_its_own_address(sefaz, client, operation):
+    sefaz.answers(500)
+    arguments = {"authorize": (NFE,), "consult": (KEY,), "receipt": ("1",), "send_event": (b"<evento/>",)}
+    batch = {"idLote": "1"} if operation in SENDS else {}
+    with pytest.raises(RetryLater):
+        getattr(client, operation)(*arguments.get(operation, ()), uf="SP", tpAmb=2, tpEmis=6, **batch)
+    assert sefaz.seen[0].path.startswith("/svc/ws/NFe")
+
+
+def test_a_voiding_travels_unchanged(sefaz, client):
+    sefaz.answers(500)
+    _failure(client, "void")
+    assert b'wsdl/NFeInutilizacao4"><inutNFe/></nfeDadosMsg>' in sefaz.seen[0].body
 
 
 def test_an_event_travels_unchanged(sefaz, client):
@@ -220,6 +272,49 @@ def test_a_refused_batch_of_events_has_no_receipt(sefaz, client):
     )
     found = client.send_event(b"<evento/>", uf="SP", tpAmb=2, idLote="1")
     assert (found.cStat, found.xMotivo, found.retEvento) == ("215", "Falha no schema", None)
+
+
+def _receipt(cStat: str, inside: str = "") -> bytes:
+    return _soap(
+        f'<retConsReciNFe xmlns="{NS}" versao="4.00"><nRec>351000000000001</nRec><cStat>{cStat}</cStat>'
+        f"<xMotivo>Lote {cStat}</xMotivo>{inside}</retConsReciNFe>"
+    )
+
+
+def test_a_receipt_leads_to_the_decision(sefaz, client):
+    sefaz.answers(200, _receipt("105")).answers(200, _receipt("104", _protocol()))
+    waiting, decided = (client.receipt("351000000000001", uf="SP", tpAmb=2) for _ in range(2))
+    assert (waiting.cStat, waiting.protNFe, waiting.nRec) == ("105", None, "351000000000001")
+    assert (decided.cStat, decided.batch_cStat, decided.chNFe) == ("100", "104", KEY)
+    assert decided.protNFe.startswith(b'<protNFe xmlns="http://www.portalfiscal.inf.br/nfe"')
+
+
+def test_the_register_tells_who_is_active_and_no_names(sefaz, client):
+    def registered(ie: str, cSit: str) -> str:
+        return (
+            f"<infCad><IE>{ie}</IE><CNPJ>11222333000181</CNPJ><UF>SP</UF><cSit>{cSit}</cSit><xNome>Ana</xNome></infCad>"
+        )
+
+    sefaz.answers(
+        200,
+        _soap(
+            f'<retConsCad xmlns="{NS}" versao="2.00"><infCons><cStat>112</cStat><xMotivo>Duas</xMotivo><UF>SP</UF>'
+            f"{registered('110042490114', '1')}{registered('2', '0')}</infCons></retConsCad>"
+        ),
+    )
+    found = client.taxpayer(uf="SP", tpAmb=2, cnpj="11222333000181")
+    assert (found.cStat, found.xMotivo, len(found.registrations)) == ("112", "Duas", 2)
+    assert [one.ie for one in found.active] == ["110042490114"]
+    assert found.is_offered
+    assert not found.is_unknown
+    assert "Ana" not in repr(found)
+
+
+def test_a_taxpayer_nobody_knows_is_told_apart(sefaz, client):
+    told = "<infCons><cStat>259</cStat><xMotivo>CNPJ nao cadastrado</xMotivo></infCons>"
+    sefaz.answers(200, _soap(f'<retConsCad xmlns="{NS}" versao="2.00">{told}</retConsCad>'))
+    found = client.taxpayer(uf="SP", tpAmb=2, cnpj="11222333000181")
+    assert (found.is_unknown, found.active) == (True, ())
 
 
 FAULT = _soap("").replace(b"<nfeResultMsg", b"<s:Fault><s:Code/></s:Fault><nfeResultMsg")
@@ -356,6 +451,37 @@ def test_recorded_queries_are_understood(sefaz, client, name, cStat, has_protoco
     assert found.cStat == cStat
     assert found.xMotivo
     assert bool(found.protNFe) is has_protocol
+
+
+@pytest.mark.parametrize(
+    ("name", "cStat", "nProt"),
+    [
+        ("OCA_retConsReciNFe_autorizada.xml", "100", "423002202113232"),
+        ("OCA_retConsReciNFe_uso_denegado.xml", "302", "423002202113232"),
+    ],
+)
+def test_recorded_receipts_are_understood(sefaz, client, name, cStat, nProt):
+    _sample(sefaz, name)
+    found = client.receipt("423002202113232", uf="SC", tpAmb=2)
+    assert (found.cStat, found.batch_cStat) == (cStat, "104")
+    assert found.nProt == nProt
+    assert found.protNFe
+
+
+@pytest.mark.parametrize(
+    ("name", "nProt"),
+    [
+        ("OCA_retInutNFe_nfe_inutilizacao.xml", None),
+        ("spednfe_res_inut.xml", "135130006498891"),
+        ("spednfe_response_inut_cnpj.xml", "152250025831513"),
+    ],
+)
+def test_recorded_voidings_are_understood(sefaz, client, name, nProt):
+    _sample(sefaz, name)
+    found = client.void(b"<inutNFe/>", uf="GO", tpAmb=2)
+    assert (found.cStat, found.nProt) == ("102", nProt)
+    assert etree.fromstring(found.retInutNFe).tag == f"{{{NS}}}retInutNFe"
+    assert b"soap" not in found.retInutNFe
 
 
 @pytest.mark.parametrize("name", ["OCA_retConsStatServ_em_operacao.xml", "spednfe_retConsStatServ.xml"])
