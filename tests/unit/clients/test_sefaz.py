@@ -457,7 +457,7 @@ def test_recorded_queries_are_understood(sefaz, client, name, cStat, has_protoco
     ("name", "cStat", "nProt"),
     [
         ("OCA_retConsReciNFe_autorizada.xml", "100", "423002202113232"),
-        ("OCA_retConsReciNFe_uso_denegado.xml", "302", "423002202113232"),
+        ("OCA_retConsReciNFe_uso_denegado.xml", "303", "423002202113232"),
     ],
 )
 def test_recorded_receipts_are_understood(sefaz, client, name, cStat, nProt):
