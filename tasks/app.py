@@ -55,15 +55,21 @@ def configuration(chosen: settings.Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "task_default_queue": "nfe",
         "timezone": "UTC",
-        "beat_schedule": {
-            "sweep": {
-                "task": "sweep",
-                "schedule": chosen.sweep_every,
-                # A sweep that nobody ran in time is worth nothing: the next one sees the same rows.
-                "options": {"expires": max(chosen.sweep_every * 2, 2)},
-            }
-        },
-        "imports": [f"tasks.{name}" for name in ("heartbeat", "receive", "sweep", *(str(stage) for stage in Stage))],
+        "beat_schedule": schedule(chosen),
+        "imports": [
+            f"tasks.{name}"
+            for name in ("heartbeat", "receive", "sweep", "customer_invoices", *(str(stage) for stage in Stage))
+        ],
+    }
+
+
+def schedule(chosen: settings.Settings) -> dict[str, Any]:
+    """What beat starts, and how often; whatever nobody ran in time is worth nothing, the next one sees the same."""
+    often = {"sweep": chosen.sweep_every, "customer_invoices": chosen.customer_invoices_every.total_seconds()}
+    return {
+        name: {"task": name, "schedule": seconds, "options": {"expires": max(seconds * 2, 2)}}
+        for name, seconds in often.items()
+        if seconds > 0
     }
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from workflow import display, logs, migrations, settings
+from workflow import cli_customer_invoices, display, logs, migrations, settings
 from workflow.crypto import new_key
 from workflow.engine import Reception
-from workflow.errors import Invalid, Misconfigured, NfeError
+from workflow.errors import Invalid, NfeError
+from workflow.installation import ready
 from workflow.models import DocumentKind
 from workflow.nfe.invoice import Issuer
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
@@ -38,6 +39,7 @@ sandbox = typer.Typer(no_args_is_help=True, help="Local counterparts: homologati
 app.add_typer(sellers, name="seller")
 app.add_typer(products, name="products")
 app.add_typer(sandbox, name="sandbox")
+app.add_typer(cli_customer_invoices.app, name="customer-invoices")
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Shipment = Annotated[str, typer.Argument(help="Amazon's shipment or order id, or SELLER/SHIPMENT.")]
@@ -74,23 +76,6 @@ def _fail(message: str) -> None:
 
 def _first_line(error: object) -> str:
     return (str(error).strip().splitlines() or ["no answer"])[0][:200]
-
-
-def _tools() -> Tools:
-    """The installation, its database at this version's revision; the embedded one is made on first use."""
-    tools = Tools(settings.current())
-    if not tools.settings.database_url:
-        tools.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tools.store.reading() as connection:
-        found = migrations.revision(connection)
-    if found == migrations.HEAD:
-        return tools
-    if tools.settings.database_url:
-        raise Misconfigured(
-            "database-revision", f"the database is at {found}, this version needs {migrations.HEAD}; run: nfe migrate"
-        )
-    migrations.upgrade(tools.store.engine)
-    return tools
 
 
 def _one(tools: Tools, name: str) -> str:
@@ -134,7 +119,7 @@ def up(
     for part in parts or ():
         if part not in known:
             raise typer.BadParameter(f"{part} is no part; one of {', '.join(known)}", param_hint="PARTS")
-    tools = _tools()
+    tools = ready()
     tools.check_broker()
     processes.up(tools.settings, parts or ())
 
@@ -177,7 +162,7 @@ def seller_add(file: Annotated[Path, typer.Argument(help="FILE.toml")]) -> None:
     """Add a seller, or replace what is known of it; shipments that its stop held up become due."""
     from workflow import seller_file
 
-    read, held = seller_file.register(_tools(), file, actor=_me())
+    read, held = seller_file.register(ready(), file, actor=_me())
     until = read.key.not_valid_after.date()
     display.console.print(f"seller {read.issuer.seller_id}: certificate until {until}, {held} shipments due again")
 
@@ -186,14 +171,14 @@ def seller_add(file: Annotated[Path, typer.Argument(help="FILE.toml")]) -> None:
 def seller_list(json: Json = False) -> None:
     """Sellers with their certificates' ends and their stops."""
     columns = ["id", "name", "cnpj", "certificate_until", "stop_code"]
-    rows = [{name: row._mapping[name] for name in columns} for row in _tools().catalog.sellers()]
+    rows = [{name: row._mapping[name] for name in columns} for row in ready().catalog.sellers()]
     display.as_json(rows) if json else display.table(rows, columns)
 
 
 @sellers.command("show")
 def seller_show(seller: str, json: Json = False) -> None:
     """What is known of a seller, without its secrets."""
-    row = _tools().catalog.seller(seller)
+    row = ready().catalog.seller(seller)
     if row is None:
         raise Invalid("unknown-seller", f"no seller {seller}; see: nfe seller list")
     facts = {name: value for name, value in row._mapping.items() if name != "sealed_secrets"}
@@ -207,7 +192,7 @@ def seller_show(seller: str, json: Json = False) -> None:
 @sellers.command("resume")
 def seller_resume(seller: str) -> None:
     """Lift a seller's stop; what it held up becomes due."""
-    tools = _tools()
+    tools = ready()
     if tools.catalog.seller(seller) is None:
         raise Invalid("unknown-seller", f"no seller {seller}; see: nfe seller list")
     display.console.print(f"{tools.catalog.resume_seller(seller, actor=_me())} shipments due again")
@@ -225,7 +210,7 @@ def products_import(
     """Add or replace a seller's products; one bad line, and nothing is imported."""
     from workflow import product_file
 
-    tools = _tools()
+    tools = ready()
     rows = product_file.read_products(file, issuer=_issuer(tools, seller))
     if dry_run:
         display.console.print(f"{len(rows)} products would be imported")
@@ -238,7 +223,7 @@ def products_list(seller: Seller, json: Json = False) -> None:
     """A seller's products, with the columns that any of them fills; when piped, a file that import reads."""
     from workflow.product_file import columns_of, flat, written
 
-    tools = _tools()
+    tools = ready()
     _issuer(tools, seller)
     found = [row.data for row in tools.catalog.all_products(seller)]
     rows = [flat(data) for data in found]
@@ -256,7 +241,7 @@ def products_check(seller: Seller, json: Json = False) -> None:
     """Hold every stored product against the rules of today; fails where one breaks them."""
     from workflow.nfe.product_rules import problems_of
 
-    tools = _tools()
+    tools = ready()
     issuer = _issuer(tools, seller)
     stored = tools.catalog.all_products(seller)
     found = [{"sku": row.sku, "problem": problem} for row in stored for problem in problems_of(row.data, issuer)]
@@ -273,7 +258,7 @@ def products_check(seller: Seller, json: Json = False) -> None:
 @products.command("remove")
 def products_remove(skus: Annotated[list[str], typer.Argument(metavar="SKU…")], seller: Seller) -> None:
     """Forget products; one unknown SKU, and none is removed. Documents that exist keep what they say."""
-    tools = _tools()
+    tools = ready()
     _issuer(tools, seller)
     unknown = tools.catalog.remove_products(seller, skus)
     if unknown:
@@ -304,7 +289,7 @@ def receive(
         raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise Invalid("unreadable-file", f"{file}: {error.strerror}; check the path") from error
-    tools = _tools()
+    tools = ready()
     id, came = tools.engine.receive(raw, actor=_me(), rings=_ring is not _no_ring)
     if came in (Reception.CREATED, Reception.CANCELLING):
         _ring_for(tools, id)
@@ -325,7 +310,7 @@ def list_shipments(
     """Shipments with what happened last."""
     rows = [
         dict(row._mapping)
-        for row in _tools().store.shipments(
+        for row in ready().store.shipments(
             state=None if state is None else _state(state), seller_id=seller, stopped=stopped, limit=limit
         )
     ]
@@ -338,7 +323,7 @@ def list_shipments(
 @app.command()
 def show(shipment: Shipment, json: Json = False) -> None:
     """One shipment: its state, its NF-e, its documents."""
-    tools = _tools()
+    tools = ready()
     id = _one(tools, shipment)
     row = tools.store.shipment(id)
     assert row is not None
@@ -355,7 +340,7 @@ def show(shipment: Shipment, json: Json = False) -> None:
 @app.command()
 def history(shipment: Shipment, json: Json = False) -> None:
     """All that happened to a shipment, oldest first."""
-    tools = _tools()
+    tools = ready()
     rows = [dict(line._mapping) for line in tools.store.history(_one(tools, shipment))]
     columns = ["seq", "at", "stage", "from_state", "state", "outcome", "tries", "code", "reason", "due_at", "actor"]
     display.as_json(rows) if json else display.table(rows, columns)
@@ -369,7 +354,7 @@ def retry(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
 ) -> None:
     """Make stopped, waiting or refused shipments due again: REJECTED with new bytes, ERRORED with the same."""
-    tools = _tools()
+    tools = ready()
     names = [_one(tools, name) for name in shipments or []]
     if state is not None or stopped:
         wanted = None if state is None else _state(state)
@@ -395,7 +380,7 @@ def cancel(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
 ) -> None:
     """Cancel a shipment: before the authorisation by not going on, after it by an event at SEFAZ."""
-    tools = _tools()
+    tools = ready()
     id = _one(tools, shipment)
     row = tools.store.shipment(id)
     assert row is not None
@@ -416,7 +401,7 @@ def xml(
     kind: Annotated[DocumentKind, typer.Option(help="Which document.")] = DocumentKind.NFEPROC,
 ) -> None:
     """The authorised NF-e (nfeProc), or another document of the shipment, byte for byte as stored."""
-    tools = _tools()
+    tools = ready()
     id = _one(tools, shipment)
     content = tools.store.document(id, kind)
     if content is None:
@@ -439,7 +424,7 @@ def danfe(
     from workflow.nfe import danfe as paper
     from workflow.nfe.protocol import protocol_of
 
-    tools = _tools()
+    tools = ready()
     id = _one(tools, shipment)
     nfeProc = tools.store.document(id, DocumentKind.NFEPROC)
     if nfeProc is None:

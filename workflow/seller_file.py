@@ -1,13 +1,12 @@
 """The file of a seller that people write, as TOML: each mistake is told with the field it is in."""
 
-import os
-import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from workflow.errors import Invalid
 from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.invoice import Issuer
+from workflow.toml_file import TomlFile
 from workflow.tools import SellerSecrets, Tools
 
 
@@ -33,21 +32,20 @@ def read_seller(path: Path) -> SellerFile:
 
 
 def _read_seller(path: Path) -> SellerFile:
-    values = _toml(path)
-    certificate, amazon = _section(values, "certificate"), _section(values, "amazon")
-    issuer = Issuer.parse(values)
-    pfx = _content(path.parent, _text(certificate, "certificate", "file"), "certificate.file")
-    password = _secret(certificate, "certificate", "password", path.parent)
+    file = TomlFile(path, "bad-seller")
+    certificate, amazon = file.take_section("certificate"), file.take_section("amazon")
+    issuer = Issuer.parse(file.values)
+    pfx, password = certificate.content("file"), certificate.secret("password")
     key = load_pfx(pfx, password)
     if not key.belongs_to(issuer.cnpj):
         raise Invalid("foreign-certificate", f"the A1 certificate is not of CNPJ {issuer.cnpj}: SEFAZ refuses (213)")
     secrets = SellerSecrets(
-        issuer=values,
+        issuer=file.values,
         pfx=pfx,
         pfx_password=password,
-        refresh_token=_secret(amazon, "amazon", "refresh_token", path.parent),
-        client_id=str(amazon.get("client_id", "")),
-        client_secret=_secret(amazon, "amazon", "client_secret", path.parent, needed="client_id" in amazon),
+        refresh_token=amazon.secret("refresh_token"),
+        client_id=str(amazon.values.get("client_id", "")),
+        client_secret=amazon.secret("client_secret", needed="client_id" in amazon.values),
     )
     return SellerFile(issuer, secrets, key)
 
@@ -67,50 +65,3 @@ def register(tools: Tools, path: Path, *, actor: str) -> tuple[SellerFile, int]:
     }
     tools.catalog.put_seller(values, secrets=read.secrets.dump())
     return read, tools.catalog.resume_seller(issuer.seller_id, actor=actor)
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid("unreadable-file", "cannot be read; check the path") from error
-    except tomllib.TOMLDecodeError as error:
-        raise Invalid("bad-seller", f"no TOML: {error}") from error
-
-
-def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
-    section = values.pop(name, None)
-    if not isinstance(section, dict):
-        raise Invalid("bad-seller", f"the section [{name}] is missing")
-    return section
-
-
-def _text(section: dict[str, Any], name: str, field: str) -> str:
-    value = section.get(field)
-    if not isinstance(value, str) or not value:
-        raise Invalid("bad-seller", f"{name}.{field} is missing or no text")
-    return value
-
-
-def _secret(section: dict[str, Any], name: str, field: str, folder: Path, *, needed: bool = True) -> str:
-    """A secret given as itself, as a file's content or as an environment variable."""
-    if f"{field}_file" in section:
-        content = _content(folder, _text(section, name, f"{field}_file"), f"{name}.{field}_file")
-        return content.decode(errors="replace").strip()
-    if f"{field}_env" in section:
-        variable = _text(section, name, f"{field}_env")
-        value = os.environ.get(variable)
-        if value is None:
-            raise Invalid("bad-seller", f"{name}.{field}_env: the variable {variable} is not set")
-        return value
-    if field not in section and not needed:
-        return ""
-    return _text(section, name, field)
-
-
-def _content(folder: Path, file: str, field: str) -> bytes:
-    try:
-        return (folder / Path(file).expanduser()).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no path"
-        raise Invalid("unreadable-file", f"{field}: {file}: {reason}; check the path") from error

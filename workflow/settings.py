@@ -103,6 +103,12 @@ class Settings(BaseSettings):
         default=timedelta(hours=24), description="How long SEFAZ takes event 110111 after the authorisation."
     )
 
+    customer_invoices_every: Duration = Field(
+        # Amazon: "check at least once per hour during business hours".
+        default=timedelta(hours=1),
+        description="How often vendors' customer invoices are pulled; 0: on command only.",
+    )
+
     concurrency: int = Field(default=2, ge=1, description="Worker processes that `nfe up` starts.")
     flower_address: str = Field(default="127.0.0.1", description="Where Flower listens.")
     flower_port: int = Field(default=5555, ge=0, le=65535, description="0: a free one.")

@@ -1,0 +1,75 @@
+"""A TOML file that a person writes: each mistake is told with the field it is in, and a secret may be elsewhere."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from workflow.errors import Invalid
+
+
+class TomlFile:
+    """The file's values; `code` is what its mistakes are called. Raises Invalid at each."""
+
+    def __init__(self, path: Path, code: str) -> None:
+        self._folder = path.parent
+        self._code = code
+        try:
+            self.values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise Invalid("unreadable-file", "cannot be read; check the path") from error
+        except tomllib.TOMLDecodeError as error:
+            raise self.mistake(f"no TOML: {error}") from error
+
+    def mistake(self, message: str) -> Invalid:
+        """An error about the file's content."""
+        return Invalid(self._code, message)
+
+    def take_section(self, name: str) -> "Section":
+        """Take a section out of the values."""
+        section = self.values.pop(name, None)
+        if not isinstance(section, dict):
+            raise self.mistake(f"the section [{name}] is missing")
+        return Section(self, name, section)
+
+    def content(self, file: str, field: str) -> bytes:
+        """The bytes of a file that a field names, relative to this one."""
+        try:
+            return (self._folder / Path(file).expanduser()).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no path"
+            raise Invalid("unreadable-file", f"{field}: {file}: {reason}; check the path") from error
+
+
+class Section:
+    """One `[section]`: texts, files and secrets by their fields' names."""
+
+    def __init__(self, file: TomlFile, name: str, values: dict[str, Any]) -> None:
+        self._file = file
+        self._name = name
+        self.values = values
+
+    def text(self, field: str) -> str:
+        """A text that must be there."""
+        value = self.values.get(field)
+        if not isinstance(value, str) or not value:
+            raise self._file.mistake(f"{self._name}.{field} is missing or no text")
+        return value
+
+    def content(self, field: str) -> bytes:
+        """The bytes of the file that a field names."""
+        return self._file.content(self.text(field), f"{self._name}.{field}")
+
+    def secret(self, field: str, *, needed: bool = True) -> str:
+        """A secret given as itself, as a file's content (`…_file`) or as an environment variable (`…_env`)."""
+        if f"{field}_file" in self.values:
+            return self.content(f"{field}_file").decode(errors="replace").strip()
+        if f"{field}_env" in self.values:
+            variable = self.text(f"{field}_env")
+            value = os.environ.get(variable)
+            if value is None:
+                raise self._file.mistake(f"{self._name}.{field}_env: the variable {variable} is not set")
+            return value
+        if field not in self.values and not needed:
+            return ""
+        return self.text(field)
