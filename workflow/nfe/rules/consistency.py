@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 from workflow.nfe.amounts import ZERO
 from workflow.nfe.rules.icms import icms
@@ -78,3 +79,18 @@ def the_simples_owes_no_DIFAL(item: Group) -> str | None:
     """CRT 1 and 4 pay nothing to the buyer's UF."""
     crt = item.note.crt
     return f"ICMSUFDest with CRT {crt}" if crt in ("1", "4") and "imposto/ICMSUFDest" in item else None
+
+
+def _suspended_credit_is_the_sum(tax: str, note: Group) -> Figures | None:
+    """vCredPresCondSus has no rule of SEFAZ's as the other totals of IBS and CBS have."""
+    total = note.first(f"total/IBSCBSTot/g{tax}")
+    if total is None:
+        return None
+    items = note.sum(f"det/imposto/IBSCBS/gIBSCBS/g{tax}CredPres/vCredPresCondSus")
+    return Figures("vCredPresCondSus", total.sum("vCredPresCondSus"), "the sum of the items", items)
+
+
+for _tax in ("IBS", "CBS"):
+    formula("", field="W49", source="arithmetic", applies=_OURS, name=f"{_tax}_suspended_credit_is_the_sum")(
+        partial(_suspended_credit_is_the_sum, _tax)
+    )

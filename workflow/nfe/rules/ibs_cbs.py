@@ -13,6 +13,7 @@ from workflow.nfe import tax_tables
 from workflow.nfe.amounts import ZERO
 from workflow.nfe.rules.note import Group
 from workflow.nfe.rules.rulebook import CENT, Applies, Figures, formula, rule
+from workflow.nfe.tax_tables import ClassTrib
 
 _NT = "NT 2025.002 v1.52"
 _BASE = "det/imposto/IBSCBS/gIBSCBS"
@@ -71,21 +72,25 @@ class _Body(NamedTuple):
     tax: str
     fixed: tuple[str, str]
     deferred: tuple[str, str]
+    cut: tuple[str, str]
     reduced: tuple[str, str]
     computed: tuple[str, str]
 
 
 _UF = _Body(
     "gIBSUF", "pIBSUF", "vIBSUF",
-    fixed=("1026", "UB18-10"), deferred=("1031", "UB23-10"), reduced=("1035", "UB28-10"), computed=("1041", "UB35-10"),
+    fixed=("1026", "UB18-10"), deferred=("1031", "UB23-10"), cut=("1034", "UB27-10"),
+    reduced=("1035", "UB28-10"), computed=("1041", "UB35-10"),
 )  # fmt: skip
 _MUNICIPALITY = _Body(
     "gIBSMun", "pIBSMun", "vIBSMun",
-    fixed=("1036", "UB37-10"), deferred=("1045", "UB42-10"), reduced=("1047", "UB47-10"), computed=("1052", "UB54-10"),
+    fixed=("1036", "UB37-10"), deferred=("1045", "UB42-10"), cut=("1046", "UB46-10"),
+    reduced=("1047", "UB47-10"), computed=("1052", "UB54-10"),
 )  # fmt: skip
 _UNION = _Body(
     "gCBS", "pCBS", "vCBS",
-    fixed=("1037", "UB56-10"), deferred=("1062", "UB61-10"), reduced=("1064", "UB66-10"), computed=("1069", "UB67-10"),
+    fixed=("1037", "UB56-10"), deferred=("1062", "UB61-10"), cut=("1063", "UB65-10"),
+    reduced=("1064", "UB66-10"), computed=("1069", "UB67-10"),
 )  # fmt: skip
 
 
@@ -122,6 +127,32 @@ def _deferred_is_a_part_of_the_tax(body: _Body, group: Group) -> Figures | None:
     return Figures("vDif", stated, f"vBC x {body.rate} x pDif", base * rate / _HUNDRED * part / _HUNDRED)
 
 
+def _known_class(IBSCBS: Group | None) -> ClassTrib | None:
+    """The row of the group's cClassTrib on the day of issue; None where our part of the table has it not."""
+    issued = IBSCBS.note.dhEmi if IBSCBS is not None else None
+    if IBSCBS is None or issued is None:
+        return None
+    return tax_tables.class_trib(IBSCBS.value("cClassTrib"), issued.date())
+
+
+@rule("1024", field="UB14-20", each="det/imposto/IBSCBS", source=_NT)
+def cClassTrib_is_of_the_CST(IBSCBS: Group) -> str | None:
+    """Each class belongs to one situation."""
+    known, CST = _known_class(IBSCBS), IBSCBS.value("CST")
+    if known is None or known.cst == CST:
+        return None
+    return f"cClassTrib {known.code} is of CST {known.cst}, not {CST}"
+
+
+def _cut_is_the_classs(body: _Body, group: Group) -> str | None:
+    known = _known_class(group.parent.parent if group.parent is not None else None)
+    cut = group.amount("gRed/pRedAliq")
+    if known is None or cut is None or "ide/gCompraGov" in group.note:
+        return None
+    expected = known.pRedCBS if body is _UNION else known.pRedIBS
+    return f"pRedAliq is {cut}, that of cClassTrib {known.code} is {expected}" if cut != expected else None
+
+
 def _reduced_rate_is_computed(body: _Body, group: Group) -> str | None:
     rate, cut, stated = group.amount(body.rate), group.amount("gRed/pRedAliq"), group.amount("gRed/pAliqEfet")
     if rate is None or cut is None or stated is None:
@@ -148,7 +179,11 @@ def _effective_rate(body: _Body, group: Group) -> Decimal | None:
 
 def _register(body: _Body) -> None:
     each = f"{_BASE}/{body.group}"
-    for (cStat, field), wrong in ((body.fixed, _rate_is_the_years), (body.reduced, _reduced_rate_is_computed)):
+    for (cStat, field), wrong in (
+        (body.fixed, _rate_is_the_years),
+        (body.cut, _cut_is_the_classs),
+        (body.reduced, _reduced_rate_is_computed),
+    ):
         name = f"{body.group}{wrong.__name__}"
         rule(cStat, field=field, each=each, source=_NT, name=name)(partial(wrong, body))
     for (cStat, field), made in (
