@@ -13,6 +13,7 @@ from workflow.errors import Invalid
 
 _NFE = "nfe/schemas/v4_0"
 _CANCELLATION = "nfe_evento_cancel/schemas/v1_0"
+_CORRECTION = "nfe_evento_cce/schemas/v1_0"
 
 #: Every schema by the name that callers use: the file's name without its version.
 FILES = {
@@ -20,6 +21,8 @@ FILES = {
     "procNFe": f"{_NFE}/procNFe_v4.00.xsd",
     "enviNFe": f"{_NFE}/enviNFe_v4.00.xsd",
     "retEnviNFe": f"{_NFE}/retEnviNFe_v4.00.xsd",
+    "consReciNFe": f"{_NFE}/consReciNFe_v4.00.xsd",
+    "retConsReciNFe": f"{_NFE}/retConsReciNFe_v4.00.xsd",
     "consSitNFe": f"{_NFE}/consSitNFe_v4.00.xsd",
     "retConsSitNFe": f"{_NFE}/retConsSitNFe_v4.00.xsd",
     "consStatServ": f"{_NFE}/consStatServ_v4.00.xsd",
@@ -31,6 +34,10 @@ FILES = {
     "envEventoCancNFe": f"{_CANCELLATION}/envEventoCancNFe_v1.00.xsd",
     "retEnvEventoCancNFe": f"{_CANCELLATION}/retEnvEventoCancNFe_v1.00.xsd",
     "procEventoCancNFe": f"{_CANCELLATION}/procEventoCancNFe_v1.00.xsd",
+    "CCe": f"{_CORRECTION}/CCe_v1.00.xsd",
+    "envCCe": f"{_CORRECTION}/envCCe_v1.00.xsd",
+    "retEnvCCe": f"{_CORRECTION}/retEnvCCe_v1.00.xsd",
+    "procCCeNFe": f"{_CORRECTION}/procCCeNFe_v1.00.xsd",
 }
 
 #: The package's schemas of events and voidings are older than the CNPJ with letters (IN RFB 2.229/2024): the same
@@ -39,6 +46,8 @@ _LETTERS_IN_CNPJ = (
     ('"ID[0-9]{41}"', '"ID[0-9]{4}[0-9A-Z]{12}[0-9]{25}"'),
     ('"ID[0-9]{52}"', '"ID[0-9]{12}[0-9A-Z]{12}[0-9]{28}"'),
     (r"([\d]{14})([\d]{5})", r"([0-9A-Z]{12}[0-9]{2})([\d]{5})"),
+    ('"[0-9]{44}"', '"[0-9]{6}[0-9A-Z]{12}[0-9]{26}"'),
+    ('"[0-9]{14}"', '"[0-9A-Z]{12}[0-9]{2}"'),
     ('"[0-9]{0}|[0-9]{14}"', '"[0-9]{0}|[0-9A-Z]{12}[0-9]{2}"'),
 )
 

@@ -6,7 +6,7 @@ from workflow.errors import Invalid
 from workflow.nfe import schema
 from workflow.nfe.access_key import access_key
 from workflow.nfe.certificate import SigningKey
-from workflow.nfe.event import render_cancellation, splice_event
+from workflow.nfe.event import render_cancellation, render_correction, splice_event
 from workflow.nfe.signature import sign, verify
 from workflow.nfe.xml import TemplateSet
 
@@ -89,3 +89,63 @@ def test_an_answer_to_anything_else_is_refused(
     with pytest.raises(Invalid) as refused:
         splice_event(sign(cancellation(templates), signing_key), answer)
     assert refused.value.code == code
+
+
+def correction(
+    templates: TemplateSet, text: str = "Volume: leia-se 2 e não 1", nSeqEvento: int = 1, **changes: str
+) -> bytes:
+    return render_correction(
+        chNFe=changes.get("chNFe", KEY),
+        correction=text,
+        nSeqEvento=nSeqEvento,
+        dhEvento=datetime(2026, 11, 22, 15, 0, tzinfo=UTC),
+        cnpj=changes.get("cnpj", "99999999000191"),
+        uf="SP",
+        tpAmb=1,
+        templates=templates,
+    )
+
+
+def registered(nSeqEvento: int = 1, chNFe: str = KEY) -> bytes:
+    about = f"<tpEvento>110110</tpEvento><xEvento>Carta de Correcao</xEvento><nSeqEvento>{nSeqEvento}</nSeqEvento>"
+    before, after = retEvento(chNFe=chNFe).decode().split("<tpEvento>")
+    return f"{before}{about}{after.partition('</nSeqEvento>')[2]}".encode()
+
+
+@pytest.mark.parametrize(("cnpj", "nSeqEvento"), [("99999999000191", 1), ("99999999000191", 20), ("12ABC34501DE35", 2)])
+def test_a_signed_correction_is_valid_verifies_and_is_kept_unchanged(
+    templates: TemplateSet, signing_key: SigningKey, cnpj: str, nSeqEvento: int
+) -> None:
+    key = access_key(cUF="35", issued_on=date(2026, 11, 22), cnpj=cnpj, serie=1, nNF=1, tpEmis=1, cNF="48210937")
+    signed = sign(correction(templates, nSeqEvento=nSeqEvento, chNFe=key, cnpj=cnpj), signing_key)
+    schema.validate(signed, "CCe")
+    assert verify(signed) == signing_key.certificate
+    assert f'Id="ID110110{key}{nSeqEvento:02d}"'.encode() in signed
+    proof = splice_event(signed, registered(nSeqEvento, key))
+    assert signed in proof
+    schema.validate(proof, "procCCeNFe")
+
+
+@pytest.mark.parametrize("text", ["x" * 15, "é" * 1000, "x" * 2000])
+def test_a_correction_has_fifteen_to_a_thousand_characters(
+    templates: TemplateSet, signing_key: SigningKey, text: str
+) -> None:
+    schema.validate(sign(correction(templates, text), signing_key), "CCe")
+
+
+@pytest.mark.parametrize(
+    ("text", "nSeqEvento", "code"),
+    [("curta", 1, "bad-correction"), ("x" * 20, 21, "too-many-corrections"), ("x" * 20, 0, "too-many-corrections")],
+)
+def test_a_correction_that_sefaz_would_refuse_is_named_here(
+    templates: TemplateSet, text: str, nSeqEvento: int, code: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        correction(templates, text, nSeqEvento)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("answer", [registered(2), retEvento()])
+def test_the_answer_to_another_event_of_the_same_note_is_refused(templates: TemplateSet, answer: bytes) -> None:
+    with pytest.raises(Invalid, match="event-other-key"):
+        splice_event(correction(templates), answer)
