@@ -66,6 +66,25 @@ class Settings(BaseSettings):
     amazon_rate: float = Field(default=1.133, gt=0, description="Permits per second, seller and operation.")
     amazon_burst: int = Field(default=25, gt=0, description="Size of that bucket.")
 
+    sqs_queue_url: str = Field(default="", description="Queue of Amazon's notifications; empty: no consumer.")
+    sqs_dlq_url: str = Field(default="", description="Queue for messages that cannot be understood, with the reason.")
+    sqs_region: str = Field(default="", description="AWS region; empty: the queue URL's, or boto3's own choice.")
+    sqs_endpoint_url: str = Field(default="", description="SQS address, for local servers; empty: AWS's.")
+    sqs_wait: int = Field(default=20, ge=0, le=20, description="Seconds a question waits for messages (long polling).")
+    sqs_visibility: Duration = Field(
+        # Of a killed consumer's messages; while one works, its messages' time is extended.
+        default=timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=12),
+        description="How long a message is hidden from other consumers.",
+    )
+    sqs_max_receives: int = Field(
+        # With the waits between: about a day.
+        default=30,
+        ge=1,
+        description="Receives of a message of an unknown seller before the dead-letter queue.",
+    )
+
     sefaz_url: str = Field(default="", description="One base URL instead of the official table (sandbox).")
     sefaz_ca_file: Path | None = Field(default=None, description="PEM roots to trust besides the official.")
     sefaz_timeout: float = Field(default=60.0, gt=0, description="Seconds to read an answer of SEFAZ.")
