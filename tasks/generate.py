@@ -18,25 +18,27 @@ from workflow.tools import Tools
 
 @stage
 def generate(claim: Claim, tools: Tools) -> Done:
-    """Make the signed NF-e; nothing that cannot be issued takes a number."""
+    """Make the signed NF-e; what is known to be wrong before it is numbered takes no number."""
+    now = tools.store.now()
     seller = tools.seller(claim.seller_id)
     key = seller.signing_key
     detail = ShipmentDetail.parse(tools.document(claim.id, DocumentKind.DETAILS))
     skus = {item.SellerSKU for item in detail.ShipmentItems if item.SellerSKU}
     known = tools.catalog.products(claim.seller_id, skus)
     products = {sku: Product.parse(data) for sku, data in known.items()}
-    invoice = build_invoice(detail, issuer=seller.issuer, products=products)
-
     issuer = seller.issuer
+    issued_on = datetime.fromisoformat(xml.local_time(now, seller.uf)).date()
+    invoice = build_invoice(detail, issuer=issuer, products=products, issued_on=issued_on)
+
     where = numbers.Range(issuer.cnpj, issuer.tpAmb, issuer.serie, issuer.first_nNF)
     with tools.store.writing() as connection:
         reserved = numbers.reserve(
-            connection, claim.id, claim.turn, where, lambda nNF: draw_cNF(nNF, tools.randbelow), tools.store.now()
+            connection, claim.id, claim.turn, where, lambda nNF: draw_cNF(nNF, tools.randbelow), now
         )
-    numbering = xml.Numbering(nNF=reserved.nNF, cNF=reserved.cNF, dhEmi=tools.store.now())
+    numbering = xml.Numbering(nNF=reserved.nNF, cNF=reserved.cNF, dhEmi=now)
     signed = signature.sign(xml.render(invoice, numbering, seller.templates), key)
     schema.validate(signed)
-    warnings = (*invoice.warnings, *_held_to_the_rules(signed, tools.store.now()))
+    warnings = (*invoice.warnings, *_held_to_the_rules(signed, now))
     return Done(
         state=State.GENERATED,
         documents=(Left(DocumentKind.NFE, signed),),

@@ -2,17 +2,25 @@
 
 from tasks.app import stage
 from workflow.engine import Done
-from workflow.errors import LostAnswer, RetryLater
+from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind
 from workflow.states import State
 from workflow.store import Claim
 from workflow.tools import SellerTools, Tools
+
+#: tpAmb of notes without fiscal value.
+HOMOLOGATION = 2
 
 
 @stage
 def submit(claim: Claim, tools: Tools) -> Done:
     """Hand the authorised file in, unless Amazon has it from an earlier try."""
     seller = tools.seller(claim.seller_id)
+    if seller.issuer.tpAmb == HOMOLOGATION and tools.settings.amazon_is_real:
+        raise Invalid(
+            "no-fiscal-value",
+            "an NF-e of homologation must not reach the real Amazon; set tpAmb = 1, or NFE_AMAZON_URL",
+        )
     submitted = Done(state=State.SUBMITTED, after=tools.settings.poll_first)
     if claim.sent_at is not None and _has_it(claim, seller):
         return submitted

@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -147,6 +148,12 @@ class Settings(BaseSettings):
     def is_embedded(self) -> bool:
         """Whether the broker is ours: then everything listens on loopback only."""
         return not self.redis_url
+
+    @property
+    def amazon_is_real(self) -> bool:
+        """Whether what is submitted reaches the real Amazon: not a loopback address, not Amazon's own sandbox."""
+        host = urlsplit(self.amazon_url).hostname or ""
+        return host not in ("127.0.0.1", "localhost", "::1") and not host.startswith("sandbox.")
 
     @property
     def resolved_database_url(self) -> str:

@@ -57,7 +57,7 @@ class FakeTools:
     """One seller, its scripted counterparts, the documents given."""
 
     def __init__(self) -> None:
-        self.settings = Settings()
+        self.settings = Settings(amazon_url="http://127.0.0.1:1")
         self.store = FakeStore()
         self.amazon, self.sefaz = Script(), Script()
         self.documents: dict[DocumentKind, bytes] = {}

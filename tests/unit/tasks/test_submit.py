@@ -7,8 +7,9 @@ import pytest
 from tasks.submit import submit
 from tests.unit.tasks.conftest import claimed
 from workflow.clients.amazon import InvoiceStatus
-from workflow.errors import LostAnswer, RetryLater
+from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind
+from workflow.settings import Settings
 from workflow.states import State
 
 
@@ -48,3 +49,10 @@ def test_what_amazon_did_not_take_is_not_marked_as_sent(tools: Any) -> None:
     with pytest.raises(RetryLater):
         submit(claimed(State.AUTHORIZED), tools)
     assert tools.store.sent == [True, False]
+
+
+def test_a_note_without_fiscal_value_never_reaches_the_real_amazon(tools: Any) -> None:
+    tools.settings = Settings()
+    with pytest.raises(Invalid, match="no-fiscal-value"):
+        submit(claimed(State.AUTHORIZED), tools)
+    assert tools.amazon.asked == []
