@@ -1,6 +1,7 @@
 """poll, as an ordinary function."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,6 +41,8 @@ def test_an_unknown_word_is_told_and_asked_again(tools: Any) -> None:
 
 
 def test_a_file_amazon_keeps_not_finding_is_submitted_again(tools: Any) -> None:
+    before = SimpleNamespace(stage="poll", code="NotFound", state=State.SUBMITTED)
+    tools.store.lines = [before] * (NOT_FOUND_LIMIT - 1)
     tools.amazon.answers = [InvoiceStatus("NotFound", b"{}")]
     assert poll(claimed(State.SUBMITTED, tries=NOT_FOUND_LIMIT), tools).state is State.AUTHORIZED
 
