@@ -1,10 +1,10 @@
 """SEFAZ's rules before SEFAZ: of any NF-e, what is wrong with it and the cStat it would get.
 
 Every rule that the document alone decides is a function in one of the modules beside this one, in the order of the
-layout: identification, places, parties, items, icms, federal, ibs_cbs, totals, payments; consistency holds what SEFAZ
-does not ask. `rulebook` says how a rule is written. Refusing a note that SEFAZ would accept is worse than a
-rejection: only mandatory rules make an error, and a case whose exceptions nobody can see in the document is let pass.
-The clock arrives as an argument; without it the rules about time are not asked.
+layout: identification, places, parties, items, icms, federal, ibs_cbs, totals, payments. substitution and consistency
+hold what SEFAZ does not ask. `rulebook` says how a rule is written. Refusing a note that SEFAZ would accept is worse
+than a rejection: only mandatory rules make an error, and a case whose exceptions the document does not show is let
+pass. The clock arrives as an argument; without it the rules about time are not asked.
 """
 
 from datetime import datetime
@@ -20,6 +20,7 @@ from workflow.nfe.rules import (
     parties,
     payments,
     places,
+    substitution,
     totals,
 )
 from workflow.nfe.rules.message import message_breaches, signature_breaches
@@ -29,7 +30,19 @@ from workflow.nfe.rules.rulebook import Applies, Breach, Rule, registered, text
 __all__ = ["RULES", "Applies", "Breach", "Note", "Rule", "Verdict", "breaches", "check", "first_error"]
 
 #: The modules that hold rules: imported, they have registered them.
-MODULES = (identification, places, parties, items, icms, federal, ibs_cbs, totals, payments, consistency)
+MODULES = (
+    identification,
+    places,
+    parties,
+    items,
+    icms,
+    substitution,
+    federal,
+    ibs_cbs,
+    totals,
+    payments,
+    consistency,
+)
 
 #: Every rule, in the order in which SEFAZ asks them.
 RULES: tuple[Rule, ...] = registered()

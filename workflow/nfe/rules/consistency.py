@@ -4,12 +4,12 @@ from datetime import date
 from decimal import Decimal
 from functools import partial
 
-from workflow.nfe.amounts import ZERO
 from workflow.nfe.rules.icms import icms
-from workflow.nfe.rules.note import Group, is_sale
+from workflow.nfe.rules.note import Group, is_sale, line_value
 from workflow.nfe.rules.rulebook import CENT, Applies, Figures, formula, rule
 
 _HUNDRED = Decimal(100)
+_NEAREST = CENT / 2
 _OURS = Applies.OURS
 #: LC 190/2022: DIFAL to non-contributors, since this day.
 _LC_190 = date(2022, 1, 1)
@@ -38,26 +38,23 @@ def a_reduced_base_is_what_is_left_of_the_line(item: Group) -> str | None:
     return f"vBC is {base}, the line of {value} less pRedBC {cut} makes {bases[0].quantize(CENT)}"
 
 
-def line_value(item: Group) -> Decimal:
-    """What the buyer pays for the line, taxes outside of the price apart."""
-    parts = ("vProd", "vFrete", "vSeg", "vOutro")
-    return sum((item.sum(f"prod/{part}") for part in parts), ZERO) - item.sum("prod/vDesc")
-
-
 @rule("", field="NA03", each="det/imposto/ICMSUFDest", source="LC 190/2022", applies=_OURS, since=_LC_190)
 def DIFAL_has_a_usual_base(part: Group) -> str | None:
-    """The base of the issuer's own ICMS (one base), or the one with the buyer's UF's rate in it (two bases)."""
-    base, imposto = part.amount("vBCUFDest"), part.parent
-    own = imposto.amount("ICMS/*/vBC") if imposto is not None else None
-    if base is None or own is None or imposto is None:
+    """The issuer's own base or the whole line (one base), either with the buyer's UF's rate in it (two bases), or less.
+
+    Less, for the buyer's UF may reduce its base by a law of its own.
+    """
+    base, item = part.amount("vBCUFDest"), part.parent.parent if part.parent is not None else None
+    if base is None or item is None:
         return None
-    inside = (part.amount("pICMSUFDest") or ZERO) + (part.amount("pFCPUFDest") or ZERO)
-    usual = [own]
-    if inside < _HUNDRED:
-        usual.append((own - imposto.sum("ICMS/*/vICMS")) / (1 - inside / _HUNDRED))
-    if any(abs(base - one) < CENT for one in usual):
+    value = line_value(item)
+    own = item.amount("imposto/ICMS/*/vBC") or value
+    single = [own, value, value + item.sum("imposto/IPI/IPITrib/vIPI")]
+    inside = 1 - (part.sum("pICMSUFDest") + part.sum("pFCPUFDest")) / _HUNDRED
+    double = [(one - item.sum("imposto/ICMS/*/vICMS")) / inside for one in single] if inside > 0 else []
+    if base < min(single) or any(abs(base - one) <= _NEAREST for one in (*single, *double)):
         return None
-    return f"vBCUFDest is {base}, vBC of the item's ICMS is {own}"
+    return f"vBCUFDest is {base}, the item's own base is {own}"
 
 
 @rule("", field="NA04", each="det/imposto/ICMSUFDest", source="LC 190/2022", applies=_OURS)

@@ -3,8 +3,8 @@
 from decimal import Decimal
 from functools import partial
 
-from workflow.nfe.rules.note import Group
-from workflow.nfe.rules.rulebook import Applies, Figures, formula, rule
+from workflow.nfe.rules.note import Group, is_sale, line_value
+from workflow.nfe.rules.rulebook import CENT, Applies, Figures, formula, rule
 
 _HUNDRED = Decimal(100)
 _OURS = Applies.OURS
@@ -42,8 +42,11 @@ def _tax_is_quantity_times_rate(tax: str, group: Group) -> Figures | None:
 
 
 def _rate_has_a_base(tax: str, group: Group) -> str | None:
-    rate = group.amount(f"p{tax}")
-    return f"p{tax} is {rate} of a vBC of nothing" if rate and group.amount("vBC") == 0 else None
+    """A line that costs nothing, or less than its ICMS, may have a rate of nothing."""
+    rate, item = group.amount(f"p{tax}"), group.parent.parent.parent if group.parent and group.parent.parent else None
+    if item is None or not rate or group.amount("vBC") != 0 or line_value(item) <= item.sum("imposto/ICMS/*/vICMS"):
+        return None
+    return f"p{tax} is {rate} of a vBC of nothing"
 
 
 for _tax, _field in (("PIS", "Q09"), ("COFINS", "S11")):
@@ -73,3 +76,15 @@ def vIPI_is_base_times_rate(group: Group) -> Figures | None:
     if stated is None or base is None or rate is None:
         return None
     return Figures("vIPI", stated, "vBC x pIPI", base * rate / _HUNDRED)
+
+
+@rule("", field="O10", each="det", source="Decreto 7.212/2010, art. 190", applies=_OURS)
+def IPI_has_a_usual_base(item: Group) -> str | None:
+    """The goods, with or without freight, expenses and discount; imports are not judged."""
+    base, value, goods = item.amount("imposto/IPI/IPITrib/vBC"), line_value(item), item.sum("prod/vProd")
+    if not base or not is_sale(item):
+        return None
+    without_discount = value + item.sum("prod/vDesc")
+    if any(abs(base - one) < CENT for one in (value, goods, goods - item.sum("prod/vDesc"), without_discount)):
+        return None
+    return f"vBC of IPI is {base}, the line is {value}"

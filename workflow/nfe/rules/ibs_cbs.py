@@ -228,3 +228,40 @@ for _cStat, _field, _name in (
     formula(_cStat, field=_field, each=_BASE, source=_NT, name=f"vTribReg{_name}_is_base_times_rate")(
         partial(_regular_tax_is_base_times_rate, f"vTribReg{_name}", f"pAliqEfetReg{_name}")
     )
+
+
+@rule("1073", field="W31-10", source=_NT)
+def the_total_of_IS_has_items(note: Group) -> str | None:
+    """ISTot without an item that has IS."""
+    return "ISTot is there, no item has IS" if "total/ISTot" in note and "det/imposto/IS" not in note else None
+
+
+@rule("1117", field="W31-20", source=_NT)
+def the_items_IS_has_a_total(note: Group) -> str | None:
+    """An item with IS without ISTot."""
+    return "ISTot is missing, an item has IS" if "total/ISTot" not in note and "det/imposto/IS" in note else None
+
+
+@formula("1075", field="W33-10", source=_NT, applies=Applies.FUTURE, tolerance=ZERO)
+def the_total_of_IS_is_the_sum_of_the_items(note: Group) -> Figures | None:
+    """The selective tax."""
+    stated = note.amount("total/ISTot/vIS")
+    return None if stated is None else Figures("vIS", stated, "the sum of the items", note.sum("det/imposto/IS/vIS"))
+
+
+@formula("1019", field="UB11-10", each="det/imposto/IS", source=_NT, applies=Applies.FUTURE)
+def vIS_is_base_times_rate(selective: Group) -> Figures | None:
+    """By value; one by quantity is not computed."""
+    stated, base, rate = selective.amount("vIS"), selective.amount("vBCIS"), selective.amount("pIS")
+    if stated is None or base is None or rate is None or "pISEspec" in selective:
+        return None
+    return Figures("vIS", stated, "vBCIS x pIS", base * rate / _HUNDRED)
+
+
+@formula("", field="UB16", each="det/imposto", source="LC 214/2025, art. 12", applies=Applies.OURS)
+def the_base_of_IBS_is_that_of_IS_and_IS(imposto: Group) -> Figures | None:
+    """The selective tax is in the base of the two others."""
+    base, selective = imposto.amount("IBSCBS/gIBSCBS/vBC"), imposto.first("IS")
+    if base is None or selective is None:
+        return None
+    return Figures("vBC of IBSCBS", base, "vBCIS + vIS", selective.sum("vBCIS") + selective.sum("vIS"))

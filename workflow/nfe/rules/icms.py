@@ -120,6 +120,27 @@ def _base_times_rate(group: Group, tax: str, base: str, rate: str) -> Figures | 
     return Figures(tax, stated, f"{base} x {rate}", of * percent / _HUNDRED)
 
 
+@formula("351", field="N16a-10", each="det/imposto/ICMS/ICMS51")
+def vICMSOp_is_base_times_rate(group: Group) -> Figures | None:
+    """CST 51: the tax before its deferral."""
+    return _base_times_rate(group, "vICMSOp", "vBC", "pICMS")
+
+
+@formula("352", field="N16c-10", each="det/imposto/ICMS/ICMS51")
+def vICMSDif_is_a_part_of_vICMSOp(group: Group) -> Figures | None:
+    """CST 51: what is due later."""
+    return _base_times_rate(group, "vICMSDif", "vICMSOp", "pDif")
+
+
+@formula("353", field="N17-10", each="det/imposto/ICMS/ICMS51")
+def vICMS_is_what_is_not_deferred(group: Group) -> Figures | None:
+    """CST 51: what is due now."""
+    stated, whole, later = group.amount("vICMS"), group.amount("vICMSOp"), group.amount("vICMSDif")
+    if stated is None or whole is None or later is None:
+        return None
+    return Figures("vICMS", stated, "vICMSOp - vICMSDif", whole - later)
+
+
 @formula("860", field="N17c-10", each="det/imposto/ICMS/*")
 def vFCP_is_base_times_rate(group: Group) -> Figures | None:
     """The fund against poverty of the issuer's UF."""
@@ -214,11 +235,13 @@ def vFCPUFDest_is_base_times_rate(part: Group) -> Figures | None:
 
 @formula("815", field="NA15-10", each="det/imposto/ICMSUFDest", applies=Applies.FUTURE)
 def vICMSUFDest_is_the_difference_of_the_rates(part: Group) -> Figures | None:
-    """The base times the internal less the interstate rate; never below zero."""
+    """The base times the internal less the interstate rate; or, with two bases, less the issuer's own ICMS."""
     inside, between, share = part.amount("pICMSUFDest"), part.amount("pICMSInter"), part.amount("pICMSInterPart")
     base, stated = part.amount("vBCUFDest"), part.amount("vICMSUFDest")
     if base is None or stated is None or inside is None or between is None or share is None:
         return None
-    difference = max(inside - between, ZERO)
-    how = "vBCUFDest x (pICMSUFDest - pICMSInter)"
-    return Figures("vICMSUFDest", stated, how, base * difference / _HUNDRED * share / _HUNDRED)
+    made = base * max(inside - between, ZERO) / _HUNDRED * share / _HUNDRED
+    if part.parent is not None and base > part.parent.sum("ICMS/*/vBC"):
+        two_bases = max(base * inside / _HUNDRED - part.parent.sum("ICMS/*/vICMS"), ZERO) * share / _HUNDRED
+        made = min(made, two_bases, key=lambda one: abs(stated - one))
+    return Figures("vICMSUFDest", stated, "vBCUFDest x (pICMSUFDest - pICMSInter)", made)

@@ -164,6 +164,12 @@ def is_sale(item: Group) -> bool:
     return item.note.is_ordinary and _SALE.fullmatch(item.value("prod/CFOP")) is not None
 
 
+def line_value(item: Group) -> Decimal:
+    """What the buyer pays for the line, taxes outside of the price apart."""
+    parts = ("vProd", "vFrete", "vSeg", "vOutro")
+    return sum((item.sum(f"prod/{part}") for part in parts), ZERO) - item.sum("prod/vDesc")
+
+
 def moment(text: str) -> datetime | None:
     """An aware moment, or None for any other text.
 

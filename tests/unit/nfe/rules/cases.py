@@ -104,6 +104,21 @@ _SN = "det/imposto/ICMS/ICMSSN102"
 _00 = "det/imposto/ICMS/ICMS00"
 _DIFAL = "det/imposto/ICMSUFDest"
 
+_51 = "det/imposto/ICMS/ICMS51"
+_DEFERRED_ICMS = {
+    "det/imposto/ICMS": "<ICMS51><orig>0</orig><CST>51</CST><vBC>100.00</vBC><pICMS>18.00</pICMS><vICMSOp>18.00</vICMSOp>"
+    "<pDif>33.3333</pDif><vICMSDif>6.00</vICMSDif><vICMS>12.00</vICMS></ICMS51>"
+}
+_10 = "det/imposto/ICMS/ICMS10"
+_SUBSTITUTED = {
+    "det/imposto/ICMS": "<ICMS10><orig>0</orig><CST>10</CST><vBC>100.00</vBC><pICMS>12.00</pICMS><vICMS>12.00</vICMS>"
+    "<modBCST>4</modBCST><pMVAST>40.00</pMVAST><vBCST>140.00</vBCST><pICMSST>18.00</pICMSST><vICMSST>13.20</vICMSST>"
+    "<vBCFCPST>140.00</vBCFCPST><pFCPST>2.00</pFCPST><vFCPST>2.80</vFCPST></ICMS10>"
+}
+_CREDIT = {
+    "det/imposto/ICMS": "<ICMSSN101><CSOSN>101</CSOSN><pCredSN>1.25</pCredSN><vCredICMSSN>1.25</vCredICMSSN></ICMSSN101>"
+}
+
 ICMS = {
     "the_origin_is_told": Case("simples", {f"{_SN}/orig": None}),
     "the_simples_uses_no_CST": Case("simples", {f"{_SN}/CST": "00"}),
@@ -113,6 +128,9 @@ ICMS = {
     "the_CSOSN_is_a_meis": Case("simples", {f"{_SN}/CSOSN": "500"}, _MEI),
     "the_CFOP_is_a_meis": Case("simples", {"det/prod/CFOP": "6108"}, _MEI),
     "vICMS_is_base_times_rate": Case("normal", {f"{_00}/vICMS": "12.02"}),
+    "vICMSOp_is_base_times_rate": Case("normal", {f"{_51}/vICMSOp": "18.02"}, _DEFERRED_ICMS),
+    "vICMSDif_is_a_part_of_vICMSOp": Case("normal", {f"{_51}/vICMSDif": "6.02"}, _DEFERRED_ICMS),
+    "vICMS_is_what_is_not_deferred": Case("normal", {f"{_51}/vICMS": "12.02"}, _DEFERRED_ICMS),
     "vFCP_is_base_times_rate": Case("normal", {f"{_00}/vFCP": "2.02"}, {f"{_00}/pFCP": "2.00", f"{_00}/vFCP": "2.00"}),
     "pFCP_is_never_zero": Case("normal", {f"{_00}/pFCP": "0.00"}),
     "pFCPST_is_never_zero": Case("normal", {f"{_00}/pFCPST": "0.00"}),
@@ -124,6 +142,16 @@ ICMS = {
     "the_whole_difference_is_the_buyers_ufs": Case("normal", {f"{_DIFAL}/pICMSInterPart": "80.00"}),
     "vFCPUFDest_is_base_times_rate": Case("normal", {f"{_DIFAL}/vFCPUFDest": "2.02"}),
     "vICMSUFDest_is_the_difference_of_the_rates": Case("normal", {f"{_DIFAL}/vICMSUFDest": "6.02"}),
+}
+
+SUBSTITUTION = {
+    "vBCST_is_the_goods_with_the_margin": Case("normal", {f"{_10}/vBCST": "140.01"}, _SUBSTITUTED),
+    "vICMSST_is_what_the_own_tax_leaves": Case("normal", {f"{_10}/vICMSST": "13.21"}, _SUBSTITUTED),
+    "vFCPST_is_base_times_rate": Case("normal", {f"{_10}/vFCPST": "2.81"}, _SUBSTITUTED),
+    "the_fund_by_substitution_has_the_same_base": Case("normal", {f"{_10}/vBCFCPST": "140.01"}, _SUBSTITUTED),
+    "vCredICMSSN_is_the_line_times_pCredSN": Case(
+        "simples", {"det/imposto/ICMS/ICMSSN101/vCredICMSSN": "1.26"}, _CREDIT
+    ),
 }
 
 FEDERAL = {
@@ -146,10 +174,21 @@ FEDERAL = {
     "PIS_rate_has_a_base": Case("simples", {"det/imposto/PIS/PISOutr/pPIS": "1.00"}),
     "COFINS_rate_has_a_base": Case("simples", {"det/imposto/COFINS/COFINSOutr/pCOFINS": "1.00"}),
     "PIS_and_COFINS_have_one_base": Case("normal", {"det/imposto/PIS/PISAliq/vBC": "88.01"}),
+    "IPI_has_a_usual_base": Case("normal", {"det/imposto/IPI/IPITrib/vBC": "100.01"}, {"det/imposto/IPI": _IPI}),
     "vIPI_is_base_times_rate": Case("normal", {"det/imposto/IPI/IPITrib/vIPI": "5.01"}, {"det/imposto/IPI": _IPI}),
 }  # fmt: skip
 
+_SELECTIVE = {
+    "det/imposto/IS": "<CSTIS>000</CSTIS><cClassTribIS>000001</cClassTribIS><vBCIS>61.86</vBCIS><pIS>16.1656</pIS><vIS>10.00</vIS>",
+    "total/ISTot": "<vIS>10.00</vIS>",
+}
+
 IBS_CBS = {
+    "the_total_of_IS_has_items": Case("normal", {"det/imposto/IS": None}, _SELECTIVE),
+    "the_items_IS_has_a_total": Case("normal", {"total/ISTot": None}, _SELECTIVE),
+    "the_total_of_IS_is_the_sum_of_the_items": Case("normal", {"total/ISTot/vIS": "10.01"}, _SELECTIVE),
+    "vIS_is_base_times_rate": Case("normal", {"det/imposto/IS/vIS": "10.02"}, _SELECTIVE),
+    "the_base_of_IBS_is_that_of_IS_and_IS": Case("normal", {"det/imposto/IS/vBCIS": "61.87"}, _SELECTIVE),
     "a_test_of_the_normal_regime_has_IBSCBS": Case("normal", {"det/imposto/IBSCBS": None}, {"ide/tpAmb": "2"}),
     "the_normal_regime_has_IBSCBS": Case("normal", {"det/imposto/IBSCBS": None}),
     "the_totals_of_IBSCBS_have_items": Case("normal", {"det/imposto/IBSCBS": None}),
@@ -245,4 +284,16 @@ CONSISTENCY = {
     "the_simples_owes_no_DIFAL": Case("normal", {"emit/CRT": "1"}),
 }
 
-CASES = IDENTIFICATION | PLACES | PARTIES | ITEMS | ICMS | FEDERAL | IBS_CBS | TOTALS | PAYMENTS | CONSISTENCY
+CASES = (
+    IDENTIFICATION
+    | PLACES
+    | PARTIES
+    | ITEMS
+    | ICMS
+    | SUBSTITUTION
+    | FEDERAL
+    | IBS_CBS
+    | TOTALS
+    | PAYMENTS
+    | CONSISTENCY
+)
