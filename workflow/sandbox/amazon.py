@@ -1,4 +1,4 @@
-"""A local Amazon over plain HTTP on loopback: LWA, tokens 2021-03-01 and Shipment Invoicing v0.
+"""A local Amazon over plain HTTP on loopback: LWA, tokens 2021-03-01, Shipment Invoicing v0, vendors' invoices.
 
 Paths, shapes, codes and rate plans are those of the official models; the examples of Amazon's own static sandbox
 (`BadShipId`, `BadIDForShipment`) give their texts. What the models leave open is a switch of `AmazonSettings`.
@@ -16,6 +16,7 @@ from tornado.web import Application
 from workflow.sandbox import control
 from workflow.sandbox.amazon_book import AmazonBook, Conflict
 from workflow.sandbox.amazon_handler import (
+    CUSTOMER_INVOICES,
     MEDIA,
     QUOTA,
     SHIPMENTS,
@@ -26,6 +27,7 @@ from workflow.sandbox.amazon_handler import (
 )
 from workflow.sandbox.amazon_login import LwaToken, RestrictedDataToken
 from workflow.sandbox.amazon_tokens import Grant
+from workflow.sandbox.amazon_vendor import CustomerInvoice, CustomerInvoices
 from workflow.sandbox.faults import Answer
 
 
@@ -37,6 +39,8 @@ def application(book: AmazonBook) -> Application:
             *control.routes(book),
             URLSpec(r"/auth/o2/token", LwaToken, about),
             URLSpec(r"/tokens/2021-03-01/restrictedDataToken", RestrictedDataToken, about),
+            URLSpec(CUSTOMER_INVOICES, CustomerInvoices, about),
+            URLSpec(rf"{CUSTOMER_INVOICES}/([^/]+)", CustomerInvoice, about),
             URLSpec(rf"{SHIPMENTS}/([^/]+)", ShipmentDetails, about),
             URLSpec(rf"{SHIPMENTS}/([^/]+)/invoice", SubmitInvoice, about),
             URLSpec(rf"{SHIPMENTS}/([^/]+)/invoice/status", InvoiceStatus, about),

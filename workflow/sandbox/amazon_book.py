@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workflow.sandbox.faults import Faults
 from workflow.sandbox.journal import Journal
+from workflow.sandbox.vendor_shelf import HeldInvoice, Shelf
 
 Outcome = Literal["accepted", "errored", "errored_once", "notfound"]
 Verdict = Literal["Processing", "Accepted", "Errored", "NotFound"]
@@ -41,6 +42,9 @@ class AmazonSettings(BaseModel):
     #: tokens 2021-03-01: 1 per second, burst 10.
     token_rate: float = Field(default=1.0, gt=0)
     token_burst: int = Field(default=10, gt=0)
+    #: vendorDirectFulfillmentShippingV1: 10 per second, burst 10, for each operation.
+    vendor_rate: float = Field(default=10.0, gt=0)
+    vendor_burst: int = Field(default=10, gt=0)
     processing_seconds: float = Field(default=2.0, ge=0)
     #: how long a shipment with the outcome `notfound` hides its submission.
     not_found_seconds: float = Field(default=2.0, ge=0)
@@ -104,6 +108,7 @@ class AmazonBook:
         self._settings = settings
         self.clock = clock
         self.faults = Faults()
+        self.customer_invoices = Shelf()
         self._records: dict[str, _Record] = {}
         self._owner: dict[str, str] = {}
         self._buckets: dict[tuple[str, str, str], tuple[float, float]] = {}
@@ -116,6 +121,7 @@ class AmazonBook:
                 "shipment": lambda entry: self._keep(Shipment(**entry)),
                 "submitted": lambda entry: self._keep_submission(**entry),
                 "repeated": lambda entry: self._count_repeat(**entry),
+                "customer_invoice": lambda entry: self.customer_invoices.put(HeldInvoice(**entry)),
             }
         )
 
@@ -130,12 +136,20 @@ class AmazonBook:
 
     def lists(self) -> Mapping[str, Callable[[dict[str, Any]], None]]:
         """What the control API may add to."""
-        return {"shipments": lambda entry: self.add(Shipment.model_validate(entry))}
+        return {
+            "shipments": lambda entry: self.add(Shipment.model_validate(entry)),
+            "customer_invoices": lambda entry: self.add_customer_invoice(HeldInvoice.model_validate(entry)),
+        }
 
     def add(self, shipment: Shipment) -> None:
         """Announce a shipment, or replace its details and outcome; what was submitted for it stays."""
         self._keep(shipment)
         self._journal.write("shipment", shipment.model_dump())
+
+    def add_customer_invoice(self, invoice: HeldInvoice) -> None:
+        """Hold a vendor's customer invoice, or replace the order's."""
+        self.customer_invoices.put(invoice)
+        self._journal.write("customer_invoice", invoice.model_dump(mode="json"))
 
     def _keep(self, shipment: Shipment) -> None:
         known = self._records.get(shipment.shipment_id)
@@ -239,6 +253,7 @@ class AmazonBook:
         """Everything known, as JSON values; times are Unix seconds."""
         book: dict[str, Any] = {
             "shipments": {key: self._entry(record) for key, record in self._records.items()},
+            "customer_invoices": len(self.customer_invoices),
             "counts": dict(self._counts),
             "throttled": dict(self._throttled),
             "faults": self.faults.dump(),

@@ -11,6 +11,7 @@ from workflow.sandbox.amazon_tokens import Grant, read
 from workflow.sandbox.faults import Answer, SpoiltHandler
 
 SHIPMENTS = "/fba/outbound/brazil/v0/shipments"
+CUSTOMER_INVOICES = "/vendor/directFulfillment/shipping/v1/customerInvoices"
 
 JSON = "application/json"
 

@@ -4,12 +4,21 @@ import json
 import re
 from typing import Any
 
-from workflow.sandbox.amazon_handler import JSON, MEDIA, QUOTA, SHIPMENTS, AmazonHandler, Wrong, denied
+from workflow.sandbox.amazon_handler import (
+    CUSTOMER_INVOICES,
+    JSON,
+    MEDIA,
+    QUOTA,
+    SHIPMENTS,
+    AmazonHandler,
+    Wrong,
+    denied,
+)
 from workflow.sandbox.amazon_tokens import Grant, digest, issue
 from workflow.sandbox.faults import Answer
 
 #: Restricted operations a restricted data token may be asked for, as `METHOD path`.
-_RESTRICTED = (re.compile(rf"GET {SHIPMENTS}/[^/]+"),)
+_RESTRICTED = (re.compile(rf"GET {SHIPMENTS}/[^/]+"), re.compile(rf"GET {CUSTOMER_INVOICES}(/[^/]+)?"))
 
 
 class LwaToken(AmazonHandler):
