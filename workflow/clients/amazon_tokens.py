@@ -1,8 +1,9 @@
 """The tokens of one seller: Login with Amazon's access token, and restricted data tokens made with it.
 
-Both live an hour. They are kept until a minute before their end, in this process and, sealed, in a cache that all
-workers share, because Amazon gives restricted tokens at one a second. Keys hold a hash, never a token; no error
-quotes one. Sources: Amazon's "Connect to the SP-API" and Tokens API 2021-03-01.
+The application has one of its own, for what is no seller's. All live an hour. They are kept until a minute before
+their end, in this process and, sealed, in a cache that all workers share, because Amazon gives restricted tokens at
+one a second. Keys hold a hash, never a token; no error quotes one. Sources: Amazon's "Connect to the SP-API" and
+Tokens API 2021-03-01.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
@@ -135,7 +136,13 @@ class Tokens:
 
     def access_token(self) -> str:
         """The seller's plain token. Raises SellerStopped, Throttled or RetryLater."""
-        return self._token("access", self._ask_lwa)
+        grant = {"grant_type": "refresh_token", "refresh_token": self._refresh_token}
+        return self._token("access", lambda: self._ask_lwa(grant))
+
+    def grantless_token(self, scope: str) -> str:
+        """The application's own token, for operations that are no seller's. Raises as access_token."""
+        grant = {"grant_type": "client_credentials", "scope": scope}
+        return self._token(f"grantless {scope}", lambda: self._ask_lwa(grant))
 
     def restricted_token(self, path_template: str, method: str = "GET") -> str:
         """A restricted data token for the path, which may keep its placeholder. Raises as access_token, and Refused."""
@@ -179,10 +186,10 @@ class Tokens:
     def _key(self, name: str) -> str:
         return "nfe:token:" + hashlib.sha256(f"{self._identity}\0{name}".encode()).hexdigest()
 
-    def _ask_lwa(self) -> tuple[str, int]:
+    def _ask_lwa(self, grant: Mapping[str, str]) -> tuple[str, int]:
         """A new access token and its life in seconds, with the first secret that Login with Amazon takes."""
         for secret in self._secrets:
-            answer = self._grant(secret)
+            answer = self._exchange(grant, secret)
             if answer.status != 200 and _lwa_error(answer) == "invalid_client":
                 continue
             break
@@ -190,13 +197,8 @@ class Tokens:
             raise _lwa_meaning(answer)
         return _token_in(object_of(answer) or {}, "access_token", "expires_in")
 
-    def _grant(self, secret: str) -> Answer:
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": self._refresh_token,
-            "client_id": self._client_id,
-            "client_secret": secret,
-        }
+    def _exchange(self, grant: Mapping[str, str], secret: str) -> Answer:
+        form = {**grant, "client_id": self._client_id, "client_secret": secret}
         headers = {
             "content-type": "application/x-www-form-urlencoded;charset=UTF-8",
             "user-agent": user_agent(),

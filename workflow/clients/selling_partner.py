@@ -59,13 +59,17 @@ class Token(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One operation of the API; `path` is percent-encoded already, `body` is sent as JSON."""
+    """One operation of the API; `path` is percent-encoded already, `body` is sent as JSON.
+
+    `also` are statuses beside 2xx that answer the question: 404 where one asks whether something is there.
+    """
 
     operation: str
     method: str
     path: str
     body: Mapping[str, Any] | None = None
     asks: bool = True
+    also: tuple[int, ...] = ()
 
 
 class SellingPartner:
@@ -85,7 +89,7 @@ class SellingPartner:
         self._on_rate = on_rate
 
     def call(self, call: Call, token: Token) -> Answer:
-        """Send the call; on 401 or 403 once more with a fresh token. The answer returned is a 2xx.
+        """Send the call; on 401 or 403 once more with a fresh token. The answer is a 2xx, or one the call knows.
 
         Raises Throttled, RetryLater, LostAnswer, Refused, SellerStopped.
         """
@@ -125,7 +129,7 @@ class SellingPartner:
 def _judge(call: Call, answer: Answer) -> NfeError | None:
     """What a status other than 2xx means."""
     status = answer.status
-    if 200 <= status < 300:
+    if 200 <= status < 300 or status in call.also:
         return None
     if status == 429:
         return Throttled(call.operation)

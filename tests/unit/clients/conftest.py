@@ -144,7 +144,7 @@ def serve() -> Iterator[Callable[..., Server]]:
             def do_GET(self) -> None:
                 server._handle(self)
 
-            do_POST = do_GET
+            do_POST = do_DELETE = do_GET
 
             def log_message(self, *_: Any) -> None:
                 pass
