@@ -13,8 +13,8 @@ from workflow.errors import Invalid
 from workflow.nfe import tax_tables
 from workflow.nfe.amounts import ZERO
 from workflow.nfe.icms import Line
-from workflow.nfe.issuer import IbsCbsRates
 from workflow.nfe.operation import situation
+from workflow.nfe.product import first
 from workflow.nfe.tax_tables import ClassTrib, IbsCbsRate, Situation
 
 _HUNDRED = Decimal(100)
@@ -77,13 +77,14 @@ def in_force(line: Line) -> IbsCbsRate | None:
     found = tax_tables.ibs_cbs_rate(operation.issued_on)
     if found is None or operation.issuer.crt not in found.crt:
         return None
-    own: IbsCbsRates | IbsCbsRate = operation.issuer.ibs_cbs or found
-    if own.pIBSUF is None or own.pIBSMun is None or own.pCBS is None:
+    own = operation.issuer.ibs_cbs
+    rates = (first(found.pIBSUF, own.pIBSUF), first(found.pIBSMun, own.pIBSMun), first(found.pCBS, own.pCBS))
+    if None in rates:
         raise Invalid(
             "no-ibs-cbs-rate",
             f"the IBS and CBS rates of {operation.issued_on} are not in the table; set the seller's ibs_cbs",
         )
-    return found._replace(pIBSUF=own.pIBSUF, pIBSMun=own.pIBSMun, pCBS=own.pCBS)
+    return found._replace(pIBSUF=rates[0], pIBSMun=rates[1], pCBS=rates[2])
 
 
 def ibs_cbs(line: Line, rate: IbsCbsRate, taxes: Mapping[str, Decimal], net: Decimal) -> IbsCbs:

@@ -85,10 +85,15 @@ def reduction(line: Line) -> Decimal:
 
 
 def taxed(line: Line) -> Computed:
-    """CST 00, 20 and 90: a rate on the base, or on what a reduction leaves of it, and inside the state the FCP.
+    """CST 00: a rate on the whole price, and inside the state the FCP.
 
     Source: MOC 7.0 Anexo I, N17-20 (528): vICMS = vBC x pICMS; N17c-20 (876): between states FCP is the destination's.
     """
+    return _computed(_own(line, line.price, _NONE) | _fcp(line, line.price), "vBC", "vICMS", "vFCP")
+
+
+def partly_taxed(line: Line) -> Computed:
+    """CST 20 and 90: a rate on what the reduction leaves of the price (N14, pRedBC), and what it forgoes."""
     pRedBC = reduction(line)
     fields = _own(line, line.price, pRedBC) | _fcp(line, reduced(line.price, pRedBC))
     relief = _relief(line, line.price - fields["vBC"], fields["pICMS"]) if pRedBC else {}
@@ -236,5 +241,5 @@ def _computed(fields: Mapping[str, str | Decimal | None], *counted: str) -> Comp
 #: By the name that `data/tax_situations.csv` gives.
 CALCULATIONS: Mapping[str, Calculation] = {
     function.__name__: function
-    for function in (none, taxed, relieved, deferred, retained, credited, other, substituted)
+    for function in (none, taxed, partly_taxed, relieved, deferred, retained, credited, other, substituted)
 }

@@ -20,7 +20,6 @@ from workflow.nfe.fields import (
     Frozen,
     Ie,
     MaybePercent,
-    Percent,
     Phone,
     TaxId,
     Text1To60,
@@ -84,11 +83,11 @@ class Rate(Frozen):
 
 
 class IbsCbsRates(Frozen):
-    """Rates that the dated table does not know (yet), in percent."""
+    """Rates that the dated table does not know (yet), in percent; what it knows it says itself."""
 
-    pIBSUF: Percent
-    pIBSMun: Percent
-    pCBS: Percent
+    pIBSUF: MaybePercent = None
+    pIBSMun: MaybePercent = None
+    pCBS: MaybePercent = None
 
 
 def _with_digits_5(value: str) -> str:
@@ -144,7 +143,7 @@ class Issuer(Frozen):
     industrial: bool = False
     ipi_cst: TwoDigits = "53"
     cclasstrib: ClassTrib = "000001"
-    ibs_cbs: IbsCbsRates | None = None
+    ibs_cbs: IbsCbsRates = IbsCbsRates()
     #: What the base of IBS and CBS leaves out (NT 2025.002, UB16-10, which NT 2026.008 takes back).
     ibs_cbs_base_without: tuple[AnyTax, ...] = ("vPIS", "vCOFINS", "vICMS", "vICMSUFDest", "vFCP", "vFCPUFDest")
     #: Approximate taxes of Lei 12.741/2012 in percent, where the product says nothing; None writes none.

@@ -137,7 +137,7 @@ def _default_cfop(operation: Operation, product: Product, icms: Situation) -> st
         for row in tax_tables.cfop_rows()
         if issuer.crt in row.crt
         and own in row.own_production
-        and icms.is_substitution in row.is_substitution
+        and (icms.substitution or "no") in row.substitution
         and operation.is_contributor in row.is_contributor
     )
     return row.interstate if operation.is_interstate else row.in_state

@@ -22,7 +22,7 @@ class Situation(NamedTuple):
     crt: frozenset[int]
     fragment: str
     calculation: str = "none"
-    is_substitution: bool = False
+    substitution: str = ""
     has_difal: bool = False
     consumer: str = ""
 
@@ -86,7 +86,7 @@ class CfopRow(NamedTuple):
 
     crt: frozenset[int]
     own_production: frozenset[bool]
-    is_substitution: frozenset[bool]
+    substitution: frozenset[str]
     is_contributor: frozenset[bool]
     in_state: str
     interstate: str
@@ -137,7 +137,7 @@ def situations() -> Mapping[tuple[str, str], Situation]:
             _regimes(row["crt"]),
             row["fragment"],
             row["calculation"],
-            row["substitution"] == "1",
+            row["substitution"],
             row["difal"] == "1",
             row["consumer"],
         )
@@ -274,7 +274,7 @@ def cfop_rows() -> tuple[CfopRow, ...]:
         CfopRow(
             _regimes(row["crt"]),
             _flags(row["own_production"]),
-            _flags(row["substitution"]),
+            _choice(row["substitution"]),
             _flags(row["contributor"]),
             row["in_state"],
             row["interstate"],

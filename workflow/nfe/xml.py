@@ -8,7 +8,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -135,7 +135,7 @@ def chNFe_of(invoice: Invoice, numbering: Numbering) -> str:
     unit = tables.ufs()[issuer.address.uf]
     return access_key(
         cUF=unit.cUF,
-        issued_on=numbering.dhEmi.astimezone(unit.zone).date(),
+        issued_on=local_date(numbering.dhEmi, unit.uf),
         cnpj=issuer.cnpj,
         serie=issuer.serie,
         nNF=numbering.nNF,
@@ -152,6 +152,16 @@ def local_time(moment: datetime, uf: str) -> str:
     '2026-11-22T08:00:00-05:00'
     """
     return moment.astimezone(tables.ufs()[uf].zone).replace(microsecond=0).isoformat()
+
+
+def local_date(moment: datetime, uf: str) -> date:
+    """The day of an aware moment in a UF: what dates a document and selects the rows of the tables.
+
+    >>> from datetime import UTC
+    >>> local_date(datetime(2027, 1, 1, 1, 0, tzinfo=UTC), 'SP')
+    datetime.date(2026, 12, 31)
+    """
+    return moment.astimezone(tables.ufs()[uf].zone).date()
 
 
 def hash_csrt(csrt: str, chNFe: str) -> str:

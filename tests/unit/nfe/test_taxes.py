@@ -262,17 +262,22 @@ def test_an_unknown_class_is_refused() -> None:
 def test_the_first_day_of_2027_is_data() -> None:
     day = date(2027, 1, 1)
     assert refusal(line(on=day)) == "no-ibs-cbs-rate"
-    rates = {"ibs_cbs": {"pIBSUF": "0.05", "pIBSMun": "0.05", "pCBS": "8.70"}}
+    rates = {"ibs_cbs": {"pCBS": "8.70"}}
     found = groups(line("1000.00", to="SP", on=day, issuer=rates))
     assert found["PIS"].fragment == "pis/nt.xml.j2"
     # 1000 less 180 of ICMS holds the base and 8.80 % of it: 753.68.
     assert amounts(found["IBSCBS"], "vBC", "vIBSUF", "vIBSMun", "vCBS") == ("753.68", "0.38", "0.38", "65.57")
 
 
+def test_the_sellers_rates_wait_until_the_table_knows_none() -> None:
+    found = groups(line(issuer={"ibs_cbs": {"pIBSUF": "0.05", "pCBS": "8.70"}}))["IBSCBS"]
+    assert (found.fields["pIBSUF"], found.fields["pCBS"]) == (Decimal("0.10"), Decimal("0.90"))
+
+
 def test_the_selective_tax_begins_with_2027_and_is_part_of_the_base() -> None:
     goods = {"is_cst": "000", "is_class": "000001", "is_rate": "10"}
     assert "IS" not in groups(line(**goods))
-    rates = {"ibs_cbs": {"pIBSUF": "0.05", "pIBSMun": "0.05", "pCBS": "8.70"}}
+    rates = {"ibs_cbs": {"pCBS": "8.70"}}
     found = groups(line("1000.00", to="SP", on=date(2027, 1, 1), issuer=rates, **goods))
     assert amounts(found["IS"], "vBCIS", "vIS") == ("685.16", "68.52")
     assert found["IBSCBS"].fields["vBC"] == Decimal("753.68")
