@@ -1,4 +1,5 @@
-"""A local Amazon over plain HTTP on loopback: LWA, tokens 2021-03-01, Shipment Invoicing v0, vendors' invoices.
+"""A local Amazon over plain HTTP on loopback: LWA, tokens 2021-03-01, Shipment Invoicing v0, Notifications v1, vendors'
+invoices.
 
 Paths, shapes, codes and rate plans are those of the official models; the examples of Amazon's own static sandbox
 (`BadShipId`, `BadIDForShipment`) give their texts. What the models leave open is a switch of `AmazonSettings`.
@@ -26,6 +27,13 @@ from workflow.sandbox.amazon_handler import (
     denied,
 )
 from workflow.sandbox.amazon_login import LwaToken, RestrictedDataToken
+from workflow.sandbox.amazon_notifications import (
+    NOTIFICATIONS,
+    Destinations,
+    OneDestination,
+    OneSubscription,
+    SellersSubscription,
+)
 from workflow.sandbox.amazon_tokens import Grant
 from workflow.sandbox.amazon_vendor import CustomerInvoice, CustomerInvoices
 from workflow.sandbox.faults import Answer
@@ -44,6 +52,10 @@ def application(book: AmazonBook) -> Application:
             URLSpec(rf"{SHIPMENTS}/([^/]+)", ShipmentDetails, about),
             URLSpec(rf"{SHIPMENTS}/([^/]+)/invoice", SubmitInvoice, about),
             URLSpec(rf"{SHIPMENTS}/([^/]+)/invoice/status", InvoiceStatus, about),
+            URLSpec(rf"{NOTIFICATIONS}/destinations", Destinations, about),
+            URLSpec(rf"{NOTIFICATIONS}/destinations/([^/]+)", OneDestination, about),
+            URLSpec(rf"{NOTIFICATIONS}/subscriptions/([^/]+)", SellersSubscription, about),
+            URLSpec(rf"{NOTIFICATIONS}/subscriptions/([^/]+)/([^/]+)", OneSubscription, about),
         ],
         default_handler_class=NoSuchPath,
         default_handler_args=about,

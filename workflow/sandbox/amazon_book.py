@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workflow.sandbox.faults import Faults
 from workflow.sandbox.journal import Journal
+from workflow.sandbox.subscriptions import Subscriptions
 from workflow.sandbox.vendor_shelf import HeldInvoice, Shelf
 
 Outcome = Literal["accepted", "errored", "errored_once", "notfound"]
@@ -51,6 +52,8 @@ class AmazonSettings(BaseModel):
     #: The model types `Shipments` as one object; its ancestor was a list.
     status_as_list: bool = False
     md5: Literal["base64", "hex", "any"] = "base64"
+    #: deleteSubscriptionById: the model says grantless; developers report that it needs the seller's token.
+    grantless_unsubscribe: bool = True
     #: client id to secret, and refresh token to seller id.
     clients: dict[str, str] | None = None
     sellers: dict[str, str] | None = None
@@ -116,8 +119,10 @@ class AmazonBook:
         self._counts: Counter[str] = Counter()
         self._throttled: Counter[str] = Counter()
         self._journal = Journal(journal)
+        self.subscriptions = Subscriptions(self._journal)
         self._journal.replay(
             {
+                **self.subscriptions.replays(),
                 "shipment": lambda entry: self._keep(Shipment(**entry)),
                 "submitted": lambda entry: self._keep_submission(**entry),
                 "repeated": lambda entry: self._count_repeat(**entry),
@@ -254,6 +259,7 @@ class AmazonBook:
         book: dict[str, Any] = {
             "shipments": {key: self._entry(record) for key, record in self._records.items()},
             "customer_invoices": len(self.customer_invoices),
+            **self.subscriptions.dump(),
             "counts": dict(self._counts),
             "throttled": dict(self._throttled),
             "faults": self.faults.dump(),

@@ -20,6 +20,9 @@ from workflow.sandbox.faults import Answer
 #: Restricted operations a restricted data token may be asked for, as `METHOD path`.
 _RESTRICTED = (re.compile(rf"GET {SHIPMENTS}/[^/]+"), re.compile(rf"GET {CUSTOMER_INVOICES}(/[^/]+)?"))
 
+#: What a grantless token may be asked for.
+_SCOPES = ("sellingpartnerapi::notifications", "sellingpartnerapi::client_credential:rotation")
+
 
 class LwaToken(AmazonHandler):
     """POST /auth/o2/token: Login with Amazon, which has an error shape of its own."""
@@ -36,8 +39,9 @@ class LwaToken(AmazonHandler):
         kind = self.get_body_argument("grant_type", "")
         if kind == "refresh_token":
             return self._refresh(client, self.get_body_argument("refresh_token", ""))
-        if kind == "client_credentials" and self.get_body_argument("scope", ""):
-            return self._issue(Grant("grantless", client, "", None, *self._lifetime()), None)
+        scope = self.get_body_argument("scope", "")
+        if kind == "client_credentials" and scope in _SCOPES:
+            return self._issue(Grant("grantless", client, "", None, *self._lifetime(), (scope,)), None)
         if kind == "client_credentials":
             return self._refuse("invalid_scope", "The request has an invalid scope", 400)
         return self._refuse("unsupported_grant_type", "The grant type is not supported", 400)

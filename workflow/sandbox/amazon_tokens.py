@@ -17,7 +17,9 @@ _PREFIXES = {"plain": "Atza|", "grantless": "Atza|", "restricted": "Atz.sprdt|"}
 
 
 class Grant(NamedTuple):
-    """What a token allows: for which application and seller, and a restricted one for which `METHOD path`s."""
+    """What a token allows: for which application and seller; `resources` are a restricted one's `METHOD path`s and a
+    grantless one's scope.
+    """
 
     kind: Literal["plain", "grantless", "restricted"]
     client: str
