@@ -5,10 +5,11 @@ would cost ten of these. What is absent, or is not what its field says, is empty
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
+from types import MappingProxyType
 
 from lxml import etree
 
@@ -17,10 +18,21 @@ from workflow.nfe.amounts import ZERO
 from workflow.nfe.schema import parsed
 
 NFE = "http://www.portalfiscal.inf.br/nfe"
+_PREFIX = f"{{{NFE}}}"
+_NONE: Mapping[str, str] = MappingProxyType({})
 #: What XSD allows an amount to look like at its longest; Decimal would take NaN, 1e9 and digits of other scripts.
 _AMOUNT = re.compile(r"[0-9]{1,13}(\.[0-9]{1,10})?")
 #: CFOP of a sale of goods, without its first digit: 101 to 125, and 401 to 405 under tax substitution.
 _SALE = re.compile("[56](10[1-9]|11[0-9]|12[0-5]|40[1-5])")
+
+
+@cache
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(path.split("/"))
+
+
+def _local(tag: str) -> str:
+    return tag[tag.rfind("}") + 1 :]
 
 
 class Group:
@@ -29,9 +41,9 @@ class Group:
     __slots__ = ("_by_tag", "attributes", "children", "note", "ordinal", "parent", "tag", "text")
 
     def __init__(self, element: etree._Element, parent: "Group | None" = None, ordinal: int = 1) -> None:
-        self.tag = etree.QName(element).localname
+        self.tag = _local(str(element.tag))
         self.text = (element.text or "").strip()
-        self.attributes = {str(name): str(value) for name, value in element.attrib.items()}
+        self.attributes = {str(name): str(value) for name, value in element.attrib.items()} if element.attrib else _NONE
         self.parent = parent
         self.ordinal = ordinal
         self.note: Note = parent.note if parent is not None else self  # type: ignore[assignment]  # a root is a Note
@@ -39,20 +51,24 @@ class Group:
         self.children: list[Group] = []
         for child in element:
             # Comments and instructions have a function for a tag; a foreign namespace is the signature.
-            if isinstance(child.tag, str) and child.tag.startswith(f"{{{NFE}}}"):
-                self._add(child)
+            if isinstance(child.tag, str) and child.tag.startswith(_PREFIX):
+                same = self._by_tag.setdefault(_local(child.tag), [])
+                group = Group(child, self, len(same) + 1)
+                same.append(group)
+                self.children.append(group)
 
-    def _add(self, element: etree._Element) -> None:
-        same = self._by_tag.setdefault(etree.QName(element).localname, [])
-        group = Group(element, self, len(same) + 1)
-        same.append(group)
-        self.children.append(group)
-
-    def all(self, path: str) -> "list[Group]":
+    def all(self, path: str) -> "Sequence[Group]":
         """Every group at a path; `*` stands for any tag."""
-        found = [self]
-        for tag in path.split("/"):
-            found = [one for group in found for one in (group.children if tag == "*" else group._by_tag.get(tag, ()))]
+        found: Sequence[Group] = [self]
+        for tag in _steps(path):
+            if len(found) == 1:
+                found = found[0].children if tag == "*" else found[0]._by_tag.get(tag, [])
+            else:
+                found = [
+                    one for group in found for one in (group.children if tag == "*" else group._by_tag.get(tag, ()))
+                ]
+            if not found:
+                break
         return found
 
     def first(self, path: str) -> "Group | None":
