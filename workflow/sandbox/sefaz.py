@@ -1,7 +1,8 @@
 """A local SEFAZ over HTTPS with client certificates: the services of layout 4.00, homologation only.
 
 A message passes the checks of the data area (size, form, root, prefix, schema, environment), then those of its
-service. What SEFAZ decides stays in the book, also when a fault spoils the answer.
+service. What SEFAZ decides stays in the book, also when a fault spoils the answer. The UF's services are under `/ws/`,
+those of its contingency (SVC) under `/svc/ws/`: each has its own switch and knows its own notes only.
 """
 
 import copy
@@ -19,9 +20,10 @@ from workflow.nfe import schema
 from workflow.nfe.certificate import cnpj_of
 from workflow.sandbox import control, soap
 from workflow.sandbox.faults import Answer, SpoiltHandler
+from workflow.sandbox.sefaz_authorize import process
 from workflow.sandbox.sefaz_book import SefazBook
-from workflow.sandbox.sefaz_rules import NFE
-from workflow.sandbox.sefaz_services import SERVICES, SOME_UF, Request, Service, uf_of
+from workflow.sandbox.sefaz_request import NFE, SOME_UF, Request, uf_of
+from workflow.sandbox.sefaz_services import SERVICES, SVC_SERVICES, Service, service_stat
 from workflow.sandbox.stat import Stat, stat
 
 #: MOC 7.0 Anexo I: a message of more than 500 KB is refused with 214.
@@ -40,11 +42,16 @@ _MAX_MOTIVO = 255
 
 
 def application(book: SefazBook) -> Application:
-    """The services under `/ws/`."""
-    return Application(
-        [URLSpec(rf"/ws/{service.name}", SefazHandler, {"book": book, "service": service}) for service in SERVICES],
-        log_function=lambda handler: None,
-    )
+    """The services of the UF and of its contingency."""
+    book.queue.process = lambda entry: process(book, entry)
+    own = [_address(book, service, at_svc=False) for service in SERVICES]
+    svc = [_address(book, service, at_svc=True) for service in SVC_SERVICES]
+    return Application(own + svc, log_function=lambda handler: None)
+
+
+def _address(book: SefazBook, service: Service, *, at_svc: bool) -> URLSpec:
+    about = {"book": book, "service": service, "at_svc": at_svc}
+    return URLSpec(rf"{'/svc' if at_svc else ''}/ws/{service.name}", SefazHandler, about)
 
 
 def control_application(book: SefazBook) -> Application:
@@ -55,10 +62,12 @@ def control_application(book: SefazBook) -> Application:
 class SefazHandler(SpoiltHandler):
     """One service: SOAP in, SOAP out."""
 
-    def initialize(self, book: SefazBook, service: Service) -> None:
+    def initialize(self, book: SefazBook, service: Service, at_svc: bool) -> None:
         """Take the book and the service of this address."""
         self.book = book
         self.service = service
+        self.at_svc = at_svc
+        self.operation = f"svc/{service.name}" if at_svc else service.name
         self.faults = book.faults
         self.record: Callable[[str, Collection[str], str], None] = book.record
 
@@ -67,7 +76,7 @@ class SefazHandler(SpoiltHandler):
         if self.book.settings.seconds:
             await self._pause(self.book.settings.seconds)
         names = named(self.request.body)
-        await self.respond(self.service.name, names, lambda: self._answer(names))
+        await self.respond(self.operation, names, lambda: self._answer(names))
 
     def _answer(self, names: frozenset[str]) -> Answer:
         version = self.book.settings.soap
@@ -79,6 +88,7 @@ class SefazHandler(SpoiltHandler):
         return given if isinstance(given, bytes) else None
 
     def _decide(self, names: frozenset[str]) -> str:
+        self.book.queue.settle(self.book.clock())
         transmitter = _transmitter(self._client_certificate())
         if transmitter is None:
             return self._refuse(stat("280"))
@@ -90,16 +100,16 @@ class SefazHandler(SpoiltHandler):
             return self._refuse(stat("243"))
         if message is None or message.tag != NFE + self.service.root:
             return self._refuse(stat("516"))
-        request = Request(message, transmitter, names)
+        request = Request(message, transmitter, names, self.operation, self.at_svc)
         refused = self._data_area(request)
         if refused is not None:
             return self._refuse(refused, uf_of(request))
         return self.service.work(self.book, request)
 
     def _data_area(self, request: Request) -> Stat | None:
-        if self.book.settings.service != "107" and self.service.name != "NFeStatusServico4":
-            return stat(self.book.settings.service)
-        if self.book.is_blocked(request.transmitter, self.service.name):
+        if self._is_down():
+            return service_stat(self.book, at_svc=self.at_svc)
+        if self.book.misuse.is_blocked(request.transmitter, self.operation):
             return stat("656", det="Rejeitado por bloqueio em vigor")
         if any(element.prefix for element in request.message.iter(etree.Element)):
             return stat("404")
@@ -109,6 +119,12 @@ class SefazHandler(SpoiltHandler):
         if any(element.text != "2" for element in request.message.iter(f"{NFE}tpAmb")):
             return stat("252")
         return None
+
+    def _is_down(self) -> bool:
+        """Whether the service turns every message away; a contingency that is off still knows its own notes."""
+        if self.at_svc:
+            return self.book.settings.svc == "114" and self.service.name == "NFeAutorizacao4"
+        return self.book.settings.service != "107" and self.service.name != "NFeStatusServico4"
 
     def _refuse(self, given: Stat, cUF: str = SOME_UF) -> str:
         self.book.count(given.cStat)
@@ -126,8 +142,9 @@ def named(body: bytes) -> frozenset[str]:
 def _schema_fault(message: etree._Element, service: Service) -> Stat | None:
     if service.schema is None:
         return None
+    name = "envCCe" if message.findtext(f".//{NFE}tpEvento") == "110110" else service.schema
     try:
-        schema.validate(_readable(message), service.schema)
+        schema.validate(_readable(message), name)
     except Invalid as error:
         known = stat(service.schema_cStat)
         return Stat(known.cStat, f"{known.xMotivo} [{error.message}]"[:_MAX_MOTIVO])

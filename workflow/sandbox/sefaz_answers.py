@@ -10,6 +10,9 @@ from workflow.sandbox.stat import Stat
 NS = "http://www.portalfiscal.inf.br/nfe"
 APPLICATION = "SANDBOX_1.0"
 
+#: xEvento of a registered event, by tpEvento.
+_REGISTERED = {"110111": "Cancelamento registrado", "110110": "Carta de Correcao registrada"}
+
 #: SEFAZ writes the local time of Brasília.
 _BRASILIA = timezone(timedelta(hours=-3))
 
@@ -41,9 +44,10 @@ def protNFe(given: Stat, *, chNFe: str, at: float, nProt: str | None = None, dig
     return f'<protNFe xmlns="{NS}" versao="4.00"><infProt{identity}>{inside}</infProt></protNFe>'
 
 
-def retEnviNFe(given: Stat, *, cUF: str, at: float, protocol: str = "") -> str:
-    """The answer to a batch; the decision on its NF-e is in `protocol`."""
-    return _root("retEnviNFe", "4.00", _head(given, cUF, at) + protocol)
+def retEnviNFe(given: Stat, *, cUF: str, at: float, protocol: str = "", nRec: str | None = None) -> str:
+    """The answer to a batch; the decision on its NF-e is in `protocol`, or `nRec` is the receipt to ask with."""
+    receipt = f"<infRec>{fields({'nRec': nRec, 'tMed': '1'})}</infRec>" if nRec else ""
+    return _root("retEnviNFe", "4.00", _head(given, cUF, at) + receipt + protocol)
 
 
 def retConsSitNFe(given: Stat, *, cUF: str, at: float, chNFe: str, found: str = "") -> str:
@@ -56,10 +60,16 @@ def retConsStatServ(given: Stat, *, cUF: str, at: float) -> str:
     return _root("retConsStatServ", "4.00", _head(given, cUF, at) + fields({"tMed": "1"}))
 
 
-def retConsReciNFe(given: Stat, *, cUF: str, at: float, nRec: str) -> str:
-    """What became of a receipt; the local SEFAZ gives none."""
+def retConsReciNFe(given: Stat, *, cUF: str, at: float, nRec: str, protocol: str = "") -> str:
+    """What became of a receipt."""
     head = fields({"tpAmb": "2", "verAplic": APPLICATION, "nRec": nRec, **given._asdict(), "cUF": cUF})
-    return _root("retConsReciNFe", "4.00", head + fields({"dhRecbto": moment(at)}))
+    return _root("retConsReciNFe", "4.00", head + fields({"dhRecbto": moment(at)}) + protocol)
+
+
+def retConsCad(given: Stat, *, uf: str, cUF: str, at: float, asked: Mapping[str, str], found: str = "") -> str:
+    """What a unit's register knows; `asked` is IE, CNPJ or CPF, `found` its infCad."""
+    head = {"verAplic": APPLICATION, **given._asdict(), "UF": uf, **asked, "dhCons": moment(at), "cUF": cUF}
+    return _root("retConsCad", "2.00", f"<infCons>{fields(head)}{found}</infCons>")
 
 
 class Event(NamedTuple):
@@ -84,7 +94,7 @@ def retEvento(given: Stat, event: Event, *, at: float, nProt: str | None = None)
             **given._asdict(),
             "chNFe": event.chNFe,
             "tpEvento": event.tpEvento,
-            "xEvento": "Cancelamento registrado" if registered else None,
+            "xEvento": _REGISTERED.get(event.tpEvento) if registered else None,
             "nSeqEvento": event.nSeqEvento,
             "CNPJDest": event.document if registered and is_company else None,
             "CPFDest": event.document if registered and not is_company else None,

@@ -1,68 +1,32 @@
-"""What the local SEFAZ knows: its switches, the NF-e it authorised, cancelled and voided, and who asks too often.
+"""What the local SEFAZ knows: the NF-e it authorised, corrected, cancelled and voided, and its register.
 
 A key is decided once and for ever, and so is a number: (CNPJ, serie, nNF) belongs to the first key authorised.
 A refusal leaves no trace but its count. Nothing here knows HTTP or XML beyond the strings it keeps.
 """
 
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Hashable, Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, NamedTuple
 
 from workflow.sandbox.certificates import Authority
 from workflow.sandbox.faults import Faults
 from workflow.sandbox.journal import Journal
+from workflow.sandbox.sefaz_misuse import Misuse
+from workflow.sandbox.sefaz_queue import Queue
+from workflow.sandbox.sefaz_settings import Refusal, RegisteredTaxpayer, SefazSettings
 from workflow.sandbox.stat import Stat, refusal
-
-
-class SefazSettings(BaseModel):
-    """The switches of the local SEFAZ; limits are per hour, times in seconds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    soap: Literal["1.2", "1.1"] = "1.2"
-    service: Literal["107", "108", "109"] = "107"
-    #: Whether the signer's certificate must come from the sandbox's authority (293).
-    chain: bool = True
-    #: 656 (MOC 7.0 Anexo I, 4.3): a block of this CNPJ for this service.
-    misuse: bool = True
-    consult_limit: int = Field(default=10, ge=0)
-    rejection_limit: int = Field(default=30, ge=0)
-    status_limit: int = Field(default=40, ge=0)
-    window_seconds: float = Field(default=3600.0, gt=0)
-    cancel_seconds: float = Field(default=86400.0, ge=0)
-    #: After the deadline: False 501, True 155.
-    late_cancel: bool = False
-    #: digVal is optional in the schema of a protocol.
-    dig_val: bool = True
-    #: NT 2018.005: some units answer an equal key and digest with the protocol instead of 204.
-    duplicate_with_protocol: bool = False
-    #: NT 2025.001: 150 for dhEmi older than 7 days, 228 older than 30.
-    late_days: int = 7
-    too_late_days: int = 30
-    #: How long a message takes.
-    seconds: float = Field(default=0.0, ge=0)
-
-
-class Refusal(BaseModel):
-    """A refusal on demand: `match` is a key, a number, a buyer's CPF or CNPJ, or a word of infCpl or xPed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    match: str = Field(min_length=1)
-    cStat: str = Field(pattern=r"^\d{3,4}$")
-    xMotivo: str | None = None
-    times: int | None = Field(default=None, ge=1)
 
 
 @dataclass(slots=True)
 class Authorised:
-    """One authorised NF-e; `at` is Unix time, `protNFe` and `procEventoNFe` the XML as it was answered."""
+    """One authorised NF-e; `at` is Unix time, `protNFe` and `procEventoNFe` the XML as it was answered.
+
+    `corrections` are the letters of correction by nSeqEvento.
+    """
 
     chNFe: str
     cnpj: str
@@ -77,6 +41,17 @@ class Authorised:
     document: str | None = None
     cancelled_at: float | None = None
     procEventoNFe: str | None = None
+    corrections: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def at_svc(self) -> bool:
+        """Whether the contingency authorised it, which alone knows it: tpEmis 6 or 7."""
+        return is_of_svc(self.chNFe)
+
+
+def is_of_svc(chNFe: str) -> bool:
+    """Whether a key is of a contingency's note: tpEmis 6 or 7 in its place 35 (MOC 7.0, B22)."""
+    return chNFe[34:35] in ("6", "7")
 
 
 class Voided(NamedTuple):
@@ -118,8 +93,9 @@ class SefazBook:
         self.voided: list[Voided] = []
         self._refusals: list[Refusal] = []
         self._protocols = 0
-        self._calls: defaultdict[Hashable, deque[float]] = defaultdict(deque)
-        self._blocked: dict[tuple[str, str], float] = {}
+        self.taxpayers: list[RegisteredTaxpayer] = []
+        self.misuse = Misuse(lambda: self._settings, clock)
+        self.queue = Queue()
         self._requests: list[tuple[float, str, list[str], str]] = []
         self._counts: Counter[str] = Counter()
         self._stats: Counter[str] = Counter()
@@ -127,6 +103,7 @@ class SefazBook:
         self._journal.replay(
             {
                 "authorised": lambda entry: self._keep(Authorised(**entry)),
+                "corrected": lambda entry: self._keep_correction(**entry),
                 "cancelled": lambda entry: self._mark_cancelled(**entry),
                 "voided": lambda entry: self._keep_voided(Voided(**entry)),
             }
@@ -143,7 +120,10 @@ class SefazBook:
 
     def lists(self) -> Mapping[str, Callable[[dict[str, Any]], None]]:
         """What the control API may add to."""
-        return {"refusals": lambda entry: self._refusals.append(Refusal.model_validate(entry))}
+        return {
+            "refusals": lambda entry: self._refusals.append(Refusal.model_validate(entry)),
+            "taxpayers": lambda entry: self.taxpayers.append(RegisteredTaxpayer.model_validate(entry)),
+        }
 
     def trust(self, authority: Authority) -> None:
         """Take the authority that signers' certificates must come from."""
@@ -187,6 +167,16 @@ class SefazBook:
         known.cancelled_at, known.procEventoNFe = at, procEventoNFe
         self._count_protocol(nProt)
 
+    def correct(self, chNFe: str, *, nSeqEvento: str, nProt: str, procEventoNFe: str) -> None:
+        """Keep a letter of correction of an authorised NF-e."""
+        self._keep_correction(chNFe, nSeqEvento, nProt, procEventoNFe)
+        about = {"chNFe": chNFe, "nSeqEvento": nSeqEvento, "nProt": nProt, "procEventoNFe": procEventoNFe}
+        self._journal.write("corrected", about)
+
+    def _keep_correction(self, chNFe: str, nSeqEvento: str, nProt: str, procEventoNFe: str) -> None:
+        self.by_key[chNFe].corrections[nSeqEvento] = procEventoNFe
+        self._count_protocol(nProt)
+
     def void(self, entry: Voided) -> None:
         """Keep a voided range."""
         self._keep_voided(entry)
@@ -222,28 +212,6 @@ class SefazBook:
                 return refusal(entry.cStat, entry.xMotivo)
         return None
 
-    def is_blocked(self, cnpj: str, service: str) -> bool:
-        """Whether 656 is in force for this CNPJ and service; asking renews it."""
-        until = self._blocked.get((cnpj, service), 0.0)
-        if not self._settings.misuse or self.clock() >= until:
-            return False
-        self.block(cnpj, service)
-        return True
-
-    def block(self, cnpj: str, service: str) -> None:
-        """Put 656 in force for the window."""
-        self._blocked[cnpj, service] = self.clock() + self._settings.window_seconds
-
-    def is_too_often(self, what: Hashable, limit: int) -> bool:
-        """Count one more call about `what`, and say whether the window holds more than `limit` (0: no limit)."""
-        if not self._settings.misuse or limit == 0:
-            return False
-        calls = self._calls[what]
-        calls.append(self.clock())
-        while calls[0] <= self.clock() - self._settings.window_seconds:
-            calls.popleft()
-        return len(calls) > limit
-
     def count(self, cStat: str) -> None:
         """Count one decision."""
         self._stats[cStat] += 1
@@ -259,13 +227,14 @@ class SefazBook:
 
     def dump(self, *, requests: bool = True) -> dict[str, Any]:
         """Everything known, as JSON values; times are Unix seconds. Buyers are left out."""
+        self.queue.settle(self.clock())
         book: dict[str, Any] = {
             "authorised": {key: _entry(entry) for key, entry in self.by_key.items()},
             "voided": [entry._asdict() for entry in self.voided],
             "refusals": [entry.model_dump() for entry in self._refusals],
-            "blocked": [
-                {"cnpj": cnpj, "service": service, "until": until} for (cnpj, service), until in self._blocked.items()
-            ],
+            "blocked": self.misuse.dump(),
+            "waiting": self.queue.dump(),
+            "taxpayers": [entry.model_dump() for entry in self.taxpayers],
             "counts": dict(self._counts),
             "stats": dict(self._stats),
             "faults": self.faults.dump(),
@@ -287,4 +256,5 @@ def _entry(entry: Authorised) -> dict[str, Any]:
         "cStat": entry.cStat,
         "at": entry.at,
         "cancelled_at": entry.cancelled_at,
+        "corrections": len(entry.corrections),
     }

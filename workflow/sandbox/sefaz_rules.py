@@ -4,21 +4,21 @@ Certificate and signature, key, dates, duplicates, then a choice of the business
 number is in `workflow/data/cstat_texts.csv`; the number of the rule stands in place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 
 from lxml import etree
 
-from workflow.nfe import access_key, tax_ids
+from workflow.nfe import access_key, tables, tax_ids
 from workflow.sandbox.sefaz_answers import moment
 from workflow.sandbox.sefaz_book import SefazBook
+from workflow.sandbox.sefaz_request import NFE
 from workflow.sandbox.sefaz_signature import digest_value, signer_stat
 from workflow.sandbox.stat import Stat, stat
 
-NFE = "{http://www.portalfiscal.inf.br/nfe}"
 HOMOLOGATION_NAME = "NF-E EMITIDA EM AMBIENTE DE HOMOLOGACAO - SEM VALOR FISCAL"
 
 _CENT = Decimal("0.01")
@@ -73,7 +73,7 @@ class Note:
         return self.text("dest/CPF") or self.text("dest/CNPJ")
 
 
-def first_fault(note: Note, book: SefazBook, names: frozenset[str]) -> Stat | None:
+def first_fault(note: Note, book: SefazBook, names: frozenset[str], *, at_svc: bool) -> Stat | None:
     """The first check that fails, None when the NF-e is to be authorised."""
     signer = signer_stat(
         note.document,
@@ -84,10 +84,12 @@ def first_fault(note: Note, book: SefazBook, names: frozenset[str]) -> Stat | No
     return (
         signer
         or _key(note)
+        or _emission(note, at_svc=at_svc)
         or _dates(note, book)
         or _duplicates(note, book)
         or book.refused_on_demand(names)
         or _people(note)
+        or _register(note, book)
         or _intermediary(note)
         or _regime(note)
         or _sums(note)
@@ -106,6 +108,35 @@ def _key(note: Note) -> Stat | None:
     if access_key.check_digit(composed) != chNFe[43] or note.text("ide/cDV") != chNFe[43]:
         return stat("253")
     return None
+
+
+def _emission(note: Note, *, at_svc: bool) -> Stat | None:
+    """Whether tpEmis is that of the place, and dhCont and xJust go with it (MOC 7.0: B22, B28, B29)."""
+    tpEmis = note.text("ide/tpEmis")
+    if at_svc and tpEmis != _svc_tpEmis()[note.text("ide/cUF")]:
+        return stat("713")
+    if not at_svc and tpEmis in ("3", "6", "7"):
+        return stat("570")
+    has_reason = bool(note.text("ide/xJust") and note.text("ide/dhCont"))
+    if tpEmis != "1":
+        return None if has_reason else stat("557")
+    return stat("556") if note.text("ide/xJust") or note.text("ide/dhCont") else None
+
+
+@cache
+def _svc_tpEmis() -> Mapping[str, str]:
+    """The tpEmis of each unit's contingency in homologation, by cUF."""
+    names = {"SVC-AN": "6", "SVC-RS": "7"}
+    return {row["cUF"]: names[row["svc_homologacao"]] for row in tables.rows("sefaz_authorizers.csv")}
+
+
+def _register(note: Note, book: SefazBook) -> Stat | None:
+    """5E17-50: a company that is a taxpayer of its unit is none for whom indIEDest may be 9."""
+    cnpj, uf = note.text("dest/CNPJ"), note.text("dest/enderDest/UF")
+    if note.text("dest/indIEDest") != "9" or not cnpj:
+        return None
+    is_taxpayer = any(one.is_active and (one.cnpj, one.uf) == (cnpj, uf) for one in book.taxpayers)
+    return stat("232") if is_taxpayer else None
 
 
 def _dates(note: Note, book: SefazBook) -> Stat | None:

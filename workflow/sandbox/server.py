@@ -22,7 +22,8 @@ from tornado.web import Application
 from workflow.sandbox import amazon, sefaz
 from workflow.sandbox.amazon_book import AmazonBook, AmazonSettings, Shipment
 from workflow.sandbox.certificates import demo_a1, server_context
-from workflow.sandbox.sefaz_book import SefazBook, SefazSettings
+from workflow.sandbox.sefaz_book import SefazBook
+from workflow.sandbox.sefaz_settings import SefazSettings
 from workflow.sandbox.shipments import SELLER_CNPJ, SELLER_NAME
 
 LOOPBACK = "127.0.0.1"

@@ -21,10 +21,14 @@ def parse(document: bytes) -> etree._Element:
 
 
 def message(envelope: etree._Element) -> etree._Element | None:
-    """The one message in Body/nfeDadosMsg, standing alone; None when the envelope holds none."""
+    """The one message in Body/nfeDadosMsg, standing alone; None when the envelope holds none.
+
+    A unit's register wants it in two of them, one in the other.
+    """
     for found in envelope.iter("{*}nfeDadosMsg"):
         for child in found.iterchildren(etree.Element):
-            return alone(child)
+            if etree.QName(child).localname != "nfeDadosMsg":
+                return alone(child)
     return None
 
 
