@@ -114,8 +114,9 @@ def up(
 ) -> None:
     """Start worker, beat and Flower in one process group; with the embedded default also Valkey."""
     from workflow import processes
+    from workflow.parts import Part
 
-    known = [str(part) for part in processes.Part]
+    known = [str(part) for part in Part]
     for part in parts or ():
         if part not in known:
             raise typer.BadParameter(f"{part} is no part; one of {', '.join(known)}", param_hint="PARTS")
