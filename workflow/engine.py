@@ -4,6 +4,7 @@ A stage is claimed with a lease, acts with no transaction open, and is settled (
 transaction, only if the lease is still its own. Whatever a stage raises ends here as one of: again later, or a person.
 """
 
+import json
 import random
 import traceback
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from workflow.catalog import Catalog
-from workflow.clients.notifications import CANCELLED, CREATED, Notification, parse
+from workflow.clients.notifications import CANCELLED, CREATED, IDENTIFIER, Notification, parse
 from workflow.errors import Invalid, NfeError, RetryLater, SellerStopped
 from workflow.logs import logger
 from workflow.settings import Settings
@@ -108,20 +109,37 @@ class Engine:
         the doorbell itself keeps the sweeper from ringing too.
         """
         said = parse(raw)
-        if self.catalog.seller(said.seller_id) is None:
-            raise Invalid("unknown-seller", f"SellerId {said.seller_id} is not registered; add it: nfe seller add FILE")
+        self._check_seller(said.seller_id)
         id = shipment_id(said.seller_id, said.shipment_id)
         came = self._receive(id, said, raw, actor, self._settings.ring_again if rings else NOW)
         log.info("received", shipment=id, status=said.status, came=str(came))
         return id, came
 
+    def adopt(
+        self, seller_id: str, amazon_shipment_id: str, order_id: str | None, *, actor: str, rings: bool = False
+    ) -> tuple[str, Reception]:
+        """Take a shipment whose notification never came, from a person's list; raise Invalid as receive does."""
+        if not IDENTIFIER.fullmatch(amazon_shipment_id):
+            raise Invalid("bad-shipment-id", "this is no shipment id of Amazon's: letters, digits, - _ . only")
+        self._check_seller(seller_id)
+        ids = {"SellerId": seller_id, "AmazonShipmentId": amazon_shipment_id, "AmazonOrderId": order_id}
+        said = json.dumps({"HandedInBy": actor} | ids).encode()
+        notice = Notice(seller_id, amazon_shipment_id, order_id, said)
+        ring_after = self._settings.ring_again if rings else NOW
+        made = self.store.receive(notice, ring_after=ring_after, actor=actor, reason="handed in by reconcile")
+        return shipment_id(seller_id, amazon_shipment_id), Reception.CREATED if made else Reception.REPEATED
+
+    def _check_seller(self, id: str) -> None:
+        if self.catalog.seller(id) is None:
+            raise Invalid("unknown-seller", f"SellerId {id} is not registered; add it: nfe seller add FILE")
+
     def _receive(self, id: str, said: Notification, raw: bytes, actor: str, ring_after: timedelta) -> Reception:
         notice = Notice(said.seller_id, said.shipment_id, said.order_id, raw)
         if said.status == CREATED:
-            made = self.store.receive(notice, ring_after=ring_after)
+            made = self.store.receive(notice, ring_after=ring_after, actor=actor)
             return Reception.CREATED if made else Reception.REPEATED
         if said.status == CANCELLED:
-            if self.store.bury(notice):
+            if self.store.bury(notice, actor=actor):
                 return Reception.BURIED
             asked = self.store.cancel(id, reason="Amazon cancelled the shipment", actor=actor)
             return Reception.CANCELLING if asked else Reception.REPEATED

@@ -215,21 +215,24 @@ class Store:
 
     # -- receive --------------------------------------------------------------------------------------------
 
-    def receive(self, notice: Notice, *, ring_after: timedelta) -> bool:
+    def receive(
+        self, notice: Notice, *, ring_after: timedelta, actor: str = "engine", reason: str | None = None
+    ) -> bool:
         """Make the shipment's row, due now; False when it exists (a notification is only a hint)."""
-        return self._create(notice, state=State.RECEIVED, outcome="done", ring_after=ring_after)
+        return self._create(notice, state=State.RECEIVED, reason=reason, actor=actor, ring_after=ring_after)
 
-    def bury(self, notice: Notice) -> bool:
+    def bury(self, notice: Notice, *, actor: str = "engine") -> bool:
         """Leave a tombstone for a cancellation that came before its shipment; False when the row exists."""
-        return self._create(notice, state=State.CANCELLED, outcome="done", reason="cancelled before it was announced")
+        reason = "cancelled before it was announced"
+        return self._create(notice, state=State.CANCELLED, reason=reason, actor=actor)
 
     def _create(
         self,
         notice: Notice,
         *,
         state: State,
-        outcome: str,
-        reason: str | None = None,
+        reason: str | None,
+        actor: str,
         ring_after: timedelta | None = None,
     ) -> bool:
         now = self.now()
@@ -250,7 +253,9 @@ class Store:
             made = self.insert(SHIPMENT).values(row).on_conflict_do_nothing().returning(SHIPMENT.c.id)
             if connection.execute(made).one_or_none() is None:
                 return False
-            self._tell(connection, row["id"], 1, at=now, stage="receive", state=state, outcome=outcome, reason=reason)
+            self._tell(
+                connection, id, 1, at=now, stage="receive", state=state, outcome="done", reason=reason, actor=actor
+            )
             self._leave(connection, id, (Left(DocumentKind.NOTIFICATION, notice.content),), now)
         return True
 

@@ -19,6 +19,7 @@ from redis.retry import Retry
 from workflow.catalog import Catalog
 from workflow.clients.amazon import AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
+from workflow.clients.notifications_api import NotificationsApi
 from workflow.clients.rate_limit import Plan, RateLimiter
 from workflow.clients.sefaz import Endpoints, SefazClient, mtls_session
 from workflow.crypto import vault_of
@@ -192,7 +193,28 @@ class SellerTools:
     def amazon(self) -> AmazonClient:
         """The seller's Selling Partner API."""
         settings = self._tools.settings
-        tokens = Tokens(
+        return AmazonClient(
+            http=self._tools.http,
+            tokens=self._tokens,
+            base_url=settings.amazon_url,
+            marketplace_id=settings.marketplace_id,
+            timeout=settings.amazon_timeout,
+            md5_hex=settings.amazon_md5_hex,
+            on_rate=lambda operation, rate: self._tools.limiter.learn(self._bucket(operation), rate),
+        )
+
+    @cached_property
+    def notifications(self) -> NotificationsApi:
+        """Where the seller's notifications go."""
+        settings = self._tools.settings
+        return NotificationsApi(
+            http=self._tools.http, tokens=self._tokens, base_url=settings.amazon_url, timeout=settings.amazon_timeout
+        )
+
+    @cached_property
+    def _tokens(self) -> Tokens:
+        settings = self._tools.settings
+        return Tokens(
             http=self._tools.http,
             lwa_url=settings.lwa_url,
             client_id=self._client_id,
@@ -203,15 +225,6 @@ class SellerTools:
                 self._tools.redis, seal=self._tools.store.vault.seal, unseal=self._tools.store.vault.open
             ),
             timeout=settings.amazon_timeout,
-        )
-        return AmazonClient(
-            http=self._tools.http,
-            tokens=tokens,
-            base_url=settings.amazon_url,
-            marketplace_id=settings.marketplace_id,
-            timeout=settings.amazon_timeout,
-            md5_hex=settings.amazon_md5_hex,
-            on_rate=lambda operation, rate: self._tools.limiter.learn(self._bucket(operation), rate),
         )
 
     @cached_property
