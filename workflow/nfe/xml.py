@@ -32,19 +32,27 @@ from workflow.nfe import tables
 from workflow.nfe.access_key import access_key
 from workflow.nfe.amounts import trimmed
 from workflow.nfe.invoice import Invoice
+from workflow.nfe.text import fit
 
 #: Who made the document (verProc, 20 characters).
 VER_PROC = "nfe-workflow 0.1"
 
+_SHORTEST_REASON, _LONGEST_REASON = 15, 256  # MOC 7.0, B29
+
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """What is drawn once per document and stored before the first send; `dhEmi` is aware."""
+    """What is drawn once per document and stored before the first send; `dhEmi` is aware.
+
+    In contingency (tpEmis 6 SVC-AN, 7 SVC-RS) `dhCont`, aware, says since when, and `xJust` why (15 to 256 characters).
+    """
 
     nNF: int
     cNF: str
     dhEmi: datetime
     tpEmis: int = 1
+    dhCont: datetime | None = None
+    xJust: str | None = None
 
 
 class TemplateSet:
@@ -174,8 +182,19 @@ def hash_csrt(csrt: str, chNFe: str) -> str:
     return b64encode(hashlib.sha1((csrt + chNFe).encode(), usedforsecurity=False).digest()).decode()
 
 
+def _contingency(numbering: Numbering, uf: str) -> Mapping[str, str | None]:
+    """dhCont and xJust as they are written: both in contingency, neither in the normal emission (556, 557)."""
+    if numbering.tpEmis == 1:
+        return {"dhCont": None, "xJust": None}
+    xJust = fit(numbering.xJust or "", _LONGEST_REASON)
+    if numbering.dhCont is None or len(xJust) < _SHORTEST_REASON:
+        wrong = f"since when, and a reason of {_SHORTEST_REASON} to {_LONGEST_REASON} characters"
+        raise Invalid("bad-contingency", f"tpEmis {numbering.tpEmis} needs dhCont and xJust: {wrong}")
+    return {"dhCont": local_time(numbering.dhCont, uf), "xJust": xJust}
+
+
 def render(invoice: Invoice, numbering: Numbering, templates: TemplateSet) -> bytes:
-    """The unsigned NF-e; raise Invalid('bad-template')."""
+    """The unsigned NF-e; raise Invalid('bad-template'), or Invalid('bad-contingency') where its reason is missing."""
     issuer = invoice.issuer
     chNFe = chNFe_of(invoice, numbering)
     csrt = issuer.resp_tec.csrt if issuer.resp_tec else None
@@ -189,6 +208,7 @@ def render(invoice: Invoice, numbering: Numbering, templates: TemplateSet) -> by
             "cUF": chNFe[:2],
             "dhEmi": local_time(numbering.dhEmi, issuer.address.uf),
             "verProc": VER_PROC,
+            **_contingency(numbering, issuer.address.uf),
             "hashCSRT": hash_csrt(csrt.get_secret_value(), chNFe) if csrt else None,
         },
     )

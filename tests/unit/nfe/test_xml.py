@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,10 @@ import pytest
 from lxml import etree
 
 from workflow.errors import Invalid
+from workflow.nfe import schema
+from workflow.nfe.certificate import SigningKey
 from workflow.nfe.invoice import Invoice
+from workflow.nfe.signature import sign
 from workflow.nfe.xml import Numbering, TemplateSet, chNFe_of, render
 
 NFE = "{http://www.portalfiscal.inf.br/nfe}"
@@ -78,3 +82,31 @@ def test_a_broken_template_is_named_and_no_buyer_is(
         render(invoice, numbering, TemplateSet(tmp_path))
     assert refused.value.code == "bad-template"
     assert "Fulano" not in str(refused.value)
+
+
+@pytest.mark.parametrize("tpEmis", [6, 7])
+def test_a_note_in_contingency_says_since_when_and_why(
+    invoice: Invoice, numbering: Numbering, templates: TemplateSet, signing_key: SigningKey, tpEmis: int
+) -> None:
+    since = datetime(2026, 11, 22, 15, 30, 0, 9, tzinfo=UTC)
+    own = replace(numbering, tpEmis=tpEmis, dhCont=since, xJust="SEFAZ de origem fora de operação – SVC ativada")
+    document = render(invoice, own, templates)
+    assert b"<dhCont>2026-11-22T12:30:00-03:00</dhCont><xJust>SEFAZ de origem fora de opera" in document
+    assert chNFe_of(invoice, own)[34] == str(tpEmis)
+    assert chNFe_of(invoice, own) != chNFe_of(invoice, numbering)
+    schema.validate(sign(document, signing_key))
+
+
+@pytest.mark.parametrize(("dhCont", "xJust"), [(None, "x" * 15), (datetime(2026, 11, 22, tzinfo=UTC), "curta")])
+def test_a_contingency_without_its_reason_is_named(
+    invoice: Invoice, numbering: Numbering, templates: TemplateSet, dhCont: datetime | None, xJust: str
+) -> None:
+    with pytest.raises(Invalid, match="bad-contingency"):
+        render(invoice, replace(numbering, tpEmis=6, dhCont=dhCont, xJust=xJust), templates)
+
+
+def test_a_normal_note_never_names_a_contingency(
+    invoice: Invoice, numbering: Numbering, templates: TemplateSet
+) -> None:
+    own = replace(numbering, dhCont=datetime(2026, 11, 22, tzinfo=UTC), xJust="Uma razao que ninguem precisa")
+    assert render(invoice, own, templates) == render(invoice, numbering, templates)
