@@ -99,7 +99,7 @@ def the_CSOSN_is_a_meis(item: Group) -> str | None:
 def the_CFOP_is_a_meis(item: Group) -> str | None:
     """A MEI sells under 5102 and 6102 with CSOSN 102."""
     CFOP = item.value("prod/CFOP")
-    is_asked = item.note.crt == _MEI and item.note.is_ordinary and _situation(item) == "102"
+    is_asked = item.note.crt == _MEI and is_sale(item) and _situation(item) == "102"
     return f"CFOP {CFOP} with CRT 4 and CSOSN 102" if is_asked and CFOP not in ("5102", "6102") else None
 
 

@@ -147,9 +147,9 @@ def no_contingency_in_a_normal_emission(note: Group) -> str | None:
 
 @rule("557", field="B28-20")
 def a_contingency_says_why(note: Group) -> str | None:
-    """Any other type of emission needs the moment and the reason."""
+    """Any other type of emission needs the moment and the reason; 3 is the simple invoice, not a contingency."""
     tpEmis = note.value("ide/tpEmis")
-    if tpEmis in ("", "1") or ("ide/xJust" in note and moment(note.value("ide/dhCont")) is not None):
+    if tpEmis in ("", "1", "3") or ("ide/xJust" in note and moment(note.value("ide/dhCont")) is not None):
         return None
     return f"tpEmis {tpEmis} needs dhCont and xJust"
 

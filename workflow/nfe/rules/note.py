@@ -156,7 +156,6 @@ class Note(Group):
         return (
             self.value("retirada/UF") not in ("", self.origin_uf)
             or self.value("entrega/UF") not in ("", self.buyer_uf)
-            or "det/prod/comb/CIDE" in self
             or "det/prod/comb/UFCons" in self
         )
 

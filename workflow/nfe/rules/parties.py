@@ -1,7 +1,7 @@
 """Who: the buyer, the places of withdrawal and delivery, those who may download. No value of theirs is told."""
 
 from workflow.nfe import tax_ids
-from workflow.nfe.rules.note import Group
+from workflow.nfe.rules.note import Group, is_sale
 from workflow.nfe.rules.rulebook import Applies, rule
 
 #: MOC 7.0 Anexo I, E04-20: what dest/xNome says in homologation.
@@ -54,7 +54,9 @@ def the_buyer_has_an_address(note: Group) -> str | None:
 @rule("696", field="E16a-40")
 def who_pays_no_icms_consumes(note: Group) -> str | None:
     """A sale to a non-contributor inside the country is to a final consumer."""
-    is_asked = note.note.is_ordinary and note.value("ide/idDest") != "3" and note.value("dest/indIEDest") == "9"
+    is_asked = (
+        note.value("ide/idDest") != "3" and note.value("dest/indIEDest") == "9" and any(map(is_sale, note.all("det")))
+    )
     if is_asked and note.value("ide/indFinal") != "1":
         return "indIEDest is 9, indFinal is not 1"
     return None
