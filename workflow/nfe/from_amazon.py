@@ -40,7 +40,7 @@ def build_invoice(
     """
     _check_seller(detail, issuer)
     dest, entrega, warnings = buyer(detail, issuer, buyer_ie, buyer_address)
-    warehouse, retirada = warehouse_of(detail, issuer)
+    warehouse, retirada, warehouse_doubts = warehouse_of(detail, issuer)
     operation = Operation(
         issuer, (entrega or dest).address.uf, dest.is_contributor, on=issued_on or _bought_on(detail, issuer)
     )
@@ -61,7 +61,7 @@ def build_invoice(
         intermediary=intermediary,
         totals=totals,
         infCpl=_infCpl(texts, issuer.infCpl, warehouse.infCpl if warehouse else ""),
-        warnings=(*warnings, *doubts, *intermediary_doubts, *payment_doubts),
+        warnings=(*warnings, *warehouse_doubts, *doubts, *intermediary_doubts, *payment_doubts),
         retirada=retirada,
         entrega=entrega,
         references=references,

@@ -61,6 +61,9 @@ def _item(
     vProd = _price(f"{where}.ItemPrice", one.ItemPrice)
     if vProd == ZERO:
         doubts.append(f"{where}.ItemPrice is zero")
+    icms = icms_situation(operation, product)
+    if icms.substitution and product.cest is None:
+        doubts.append(f"{where}: SKU {product.sku} has no CEST, which goods under substitution need (806)")
     promotion = _discount(f"{where}.PromotionDiscount", one.PromotionDiscount, doubts)
     shipping_discount = _discount(f"{where}.ShippingDiscount", one.ShippingDiscount, doubts)
     return Item(
@@ -68,7 +71,7 @@ def _item(
         sku=fit(product.sku, 60),
         title=_title(where, one, product),
         product=product,
-        cfop=cfop(operation, product, icms_situation(operation, product)),
+        cfop=cfop(operation, product, icms),
         quantity=quantity,
         unit_price=unit_price(vProd, quantity),
         vProd=vProd,

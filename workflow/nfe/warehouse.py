@@ -14,23 +14,27 @@ from workflow.nfe.shipment_detail import ShipmentDetail
 _MAX_REFERENCES = 999
 
 
-def warehouse_of(detail: ShipmentDetail, issuer: Issuer) -> tuple[Warehouse | None, Local | None]:
-    """The third party's warehouse and its `retirada`; None and None for the seller's own, or without a table.
+def warehouse_of(detail: ShipmentDetail, issuer: Issuer) -> tuple[Warehouse | None, Local | None, tuple[str, ...]]:
+    """The third party's warehouse, its `retirada` and warnings; None and None for the seller's own, or without a table.
 
     Raise Invalid('unknown-warehouse') when the seller has a table and the WarehouseId is not in it.
     """
     if not issuer.warehouses and not issuer.own_warehouses:
-        return None, None
+        return None, None, ()
     name = detail.WarehouseId or ""
     if name in issuer.own_warehouses:
-        return None, None
+        return None, None, ()
     found = issuer.warehouses.get(name)
     if found is None:
         raise Invalid(
             "unknown-warehouse",
             f"WarehouseId {name or '(empty)'} is neither in the seller's warehouses nor in own_warehouses; add it",
         )
-    return found, Local(None, found.cnpj, found.name, found.address, found.ie)
+    elsewhere = found.address.uf != issuer.address.uf
+    doubts = (
+        f"warehouse {name} lies in another state than the seller: the taxes are of {issuer.address.uf}",
+    ) * elsewhere
+    return found, Local(None, found.cnpj, found.name, found.address, found.ie), doubts
 
 
 def remittances_of(items: Sequence[Item], warehouse: Warehouse | None) -> tuple[str, ...]:

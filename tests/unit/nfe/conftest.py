@@ -101,12 +101,13 @@ def detail() -> dict[str, Any]:
 
 @pytest.fixture
 def build() -> Build:
-    """Build the invoice of a shipment's details; keyword arguments change the issuer."""
+    """Build the invoice of a shipment's details; keyword arguments change the issuer or are build_invoice's own."""
 
-    def built(detail: dict[str, Any], **issuer: Any) -> Invoice:
+    def built(detail: dict[str, Any], **changes: Any) -> Invoice:
+        own = {name: changes.pop(name) for name in ("buyer_ie", "buyer_address", "issued_on") if name in changes}
         products = {sku: Product.parse(product) for sku, product in PRODUCTS.items()}
         parsed = ShipmentDetail.parse(json.dumps({"payload": detail}).encode())
-        return build_invoice(parsed, issuer=Issuer.parse(ISSUER | issuer), products=products)
+        return build_invoice(parsed, issuer=Issuer.parse(ISSUER | changes), products=products, **own)
 
     return built
 

@@ -5,7 +5,7 @@ import pytest
 
 from workflow.errors import Invalid
 from workflow.nfe.buyer import HOMOLOGATION_NAME
-from workflow.nfe.invoice import Invoice
+from workflow.nfe.invoice import Address, Invoice
 
 Build = Callable[..., Invoice]
 Detail = dict[str, Any]
@@ -134,3 +134,63 @@ def test_a_line_that_is_the_bairro_is_not_the_complement_too(build: Build, detai
 def test_a_phone_is_digits_or_absent(build: Build, detail: Detail, phone: str | None, written: str | None) -> None:
     detail["ShippingAddress"]["Phone"] = phone
     assert build(detail).dest.address.phone == written
+
+
+def test_a_company_with_an_ie_is_a_contributor(build: Build, detail: Detail) -> None:
+    detail["BuyerTaxInfo"] = classified(("CNPJ", "15436940000103"))
+    dest = build(detail, buyer_ie="110.042.490.114").dest
+    assert (dest.indIEDest, dest.ie, dest.is_contributor) == ("1", "110042490114", True)
+    dest = build(detail).dest
+    assert (dest.indIEDest, dest.ie, dest.is_contributor) == ("9", None, False)
+
+
+@pytest.mark.parametrize(
+    ("uf", "city", "cep", "indIEDest"),
+    [("SC", "Florianópolis", "88010-000", "2"), ("SP", "Campinas", "13010-111", "9")],
+)
+def test_who_is_exempt_of_registration_is_so_where_the_state_knows_it(
+    build: Build, detail: Detail, uf: str, city: str, cep: str, indIEDest: str
+) -> None:
+    detail["ShippingAddress"] |= {"StateOrRegion": uf, "City": city, "PostalCode": cep}
+    invoice = build(detail, buyer_ie="isento")
+    assert (invoice.dest.indIEDest, invoice.dest.ie) == (indIEDest, None)
+    assert any("805" in warning for warning in invoice.warnings) is (indIEDest == "9")
+
+
+@pytest.mark.parametrize("ie", ["1", "PR123", "123456789012345"])
+def test_an_ie_that_is_none_is_refused_and_not_quoted(build: Build, detail: Detail, ie: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        build(detail, buyer_ie=ie)
+    assert refused.value.code == "bad-buyer-ie"
+    assert ie not in refused.value.message.split()
+
+
+OWN = {
+    "street": "Rua da Bahia",
+    "number": "1",
+    "district": "Centro",
+    "city": "Belo Horizonte",
+    "uf": "MG",
+    "cep": "30160010",
+}
+
+
+def test_goods_that_go_elsewhere_have_a_place_of_delivery_and_it_says_the_route(build: Build, detail: Detail) -> None:
+    invoice = build(detail, buyer_address=Address.model_validate(OWN))
+    assert invoice.dest.address.uf == "MG"
+    assert invoice.entrega is not None
+    assert (invoice.entrega.cpf, invoice.entrega.name) == ("11144477735", "Beltrano da Silva")
+    assert (invoice.entrega.address.uf, invoice.idDest) == ("SP", "1")
+
+
+def test_the_buyers_own_address_is_no_other_place(build: Build, detail: Detail) -> None:
+    same = build(detail).dest.address
+    assert build(detail, buyer_address=same.model_copy(update={"street": "RUA DA CONSOLACAO"})).entrega is None
+
+
+def test_a_foreigner_buys_inside_the_state_only(build: Build, detail: Detail) -> None:
+    detail["BuyerTaxInfo"] = classified(("Passport", "AB-123456"))
+    assert build(detail).dest.foreign_id == "AB123456"
+    detail["ShippingAddress"] |= {"StateOrRegion": "RJ", "City": "Niterói", "PostalCode": "24020-000"}
+    reason = refusal(build, detail)
+    assert (reason.code, "721" in reason.message) == ("no-buyer-id", True)

@@ -3,7 +3,10 @@ import importlib
 
 import pytest
 
-MODULES = ("access_key", "address", "amounts", "free_text", "tables", "tax_ids", "text", "xml")
+MODULES = (
+    "access_key", "address", "amounts", "buyer", "difal", "free_text", "ibs_cbs", "icms", "ipi", "pis_cofins", "product",
+    "tables", "tax_ids", "tax_tables", "text", "xml",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODULES)
