@@ -44,8 +44,8 @@ def DIFAL_has_a_usual_base(part: Group) -> str | None:
 
     Less, for the buyer's UF may reduce its base by a law of its own.
     """
-    base, item = part.amount("vBCUFDest"), part.parent.parent if part.parent is not None else None
-    if base is None or item is None:
+    base, item = part.amount("vBCUFDest"), part.within("det")
+    if base is None:
         return None
     value = line_value(item)
     own = item.amount("imposto/ICMS/*/vBC") or value

@@ -43,8 +43,8 @@ def _tax_is_quantity_times_rate(tax: str, group: Group) -> Figures | None:
 
 def _rate_has_a_base(tax: str, group: Group) -> str | None:
     """A line that costs nothing, or less than its ICMS, may have a rate of nothing."""
-    rate, item = group.amount(f"p{tax}"), group.parent.parent.parent if group.parent and group.parent.parent else None
-    if item is None or not rate or group.amount("vBC") != 0 or line_value(item) <= item.sum("imposto/ICMS/*/vICMS"):
+    rate, item = group.amount(f"p{tax}"), group.within("det")
+    if not rate or group.amount("vBC") != 0 or line_value(item) <= item.sum("imposto/ICMS/*/vICMS"):
         return None
     return f"p{tax} is {rate} of a vBC of nothing"
 

@@ -100,14 +100,14 @@ def _is_corrected(note: Group) -> bool:
 
 
 def _may_be_zero(group: Group) -> bool:
-    regular = group.parent is not None and "gTribRegular" in group.parent
+    regular = "gTribRegular" in group.within("gIBSCBS")
     note = group.note
     inside = note.origin_uf in _INCENTIVE and note.buyer_uf in _INCENTIVE
     return regular or (group.tag == "gCBS" and ("gALCZFMCBS" in group or inside))
 
 
 def _base(group: Group) -> Decimal | None:
-    return None if group.parent is None else group.parent.amount("vBC")
+    return group.within("gIBSCBS").amount("vBC")
 
 
 def _rate_is_the_years(body: _Body, group: Group) -> str | None:
@@ -127,12 +127,10 @@ def _deferred_is_a_part_of_the_tax(body: _Body, group: Group) -> Figures | None:
     return Figures("vDif", stated, f"vBC x {body.rate} x pDif", base * rate / _HUNDRED * part / _HUNDRED)
 
 
-def _known_class(IBSCBS: Group | None) -> ClassTrib | None:
+def _known_class(IBSCBS: Group) -> ClassTrib | None:
     """The row of the group's cClassTrib on the day of issue; None where our part of the table has it not."""
-    issued = IBSCBS.note.dhEmi if IBSCBS is not None else None
-    if IBSCBS is None or issued is None:
-        return None
-    return tax_tables.class_trib(IBSCBS.value("cClassTrib"), issued.date())
+    issued = IBSCBS.note.dhEmi
+    return None if issued is None else tax_tables.class_trib(IBSCBS.value("cClassTrib"), issued.date())
 
 
 @rule("1024", field="UB14-20", each="det/imposto/IBSCBS", source=_NT)
@@ -145,7 +143,7 @@ def cClassTrib_is_of_the_CST(IBSCBS: Group) -> str | None:
 
 
 def _cut_is_the_classs(body: _Body, group: Group) -> str | None:
-    known = _known_class(group.parent.parent if group.parent is not None else None)
+    known = _known_class(group.within("IBSCBS"))
     cut = group.amount("gRed/pRedAliq")
     if known is None or cut is None or "ide/gCompraGov" in group.note:
         return None

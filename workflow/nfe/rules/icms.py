@@ -185,19 +185,14 @@ def the_buyers_ufs_part_is_not_there_for_nothing(item: Group) -> str | None:
     delivered = item.note.value("entrega/UF")
     if "imposto/ICMSUFDest" not in item or item.note.is_to_consumer_elsewhere:
         return None
-    return (
-        None if delivered not in ("", item.note.origin_uf) else "ICMSUFDest without idDest 2, indFinal 1, indIEDest 9"
-    )
-
-
-def _origin(part: Group) -> str:
-    """`orig` of the item whose ICMSUFDest this is."""
-    return part.parent.value("ICMS/*/orig") if part.parent is not None else ""
+    if delivered not in ("", item.note.origin_uf):
+        return None
+    return "ICMSUFDest without idDest 2, indFinal 1, indIEDest 9"
 
 
 def _interstate_rate(part: Group) -> Decimal | None:
     """The rate of the goods between the parties' UF, in percent; None where a fact of it is missing."""
-    orig = part.parent.value("ICMS/*/orig") if part.parent is not None else ""
+    orig = part.within("imposto").value("ICMS/*/orig")
     ufs = (part.note.origin_uf, part.note.buyer_uf)
     return tax_tables.interstate_rate(orig, *ufs) if orig and all(uf in tables.ufs() for uf in ufs) else None
 
@@ -241,7 +236,8 @@ def vICMSUFDest_is_the_difference_of_the_rates(part: Group) -> Figures | None:
     if base is None or stated is None or inside is None or between is None or share is None:
         return None
     made = base * max(inside - between, ZERO) / _HUNDRED * share / _HUNDRED
-    if part.parent is not None and base > part.parent.sum("ICMS/*/vBC"):
-        two_bases = max(base * inside / _HUNDRED - part.parent.sum("ICMS/*/vICMS"), ZERO) * share / _HUNDRED
+    imposto = part.within("imposto")
+    if base > imposto.sum("ICMS/*/vBC"):
+        two_bases = max(base * inside / _HUNDRED - imposto.sum("ICMS/*/vICMS"), ZERO) * share / _HUNDRED
         made = min(made, two_bases, key=lambda one: abs(stated - one))
     return Figures("vICMSUFDest", stated, "vBCUFDest x (pICMSUFDest - pICMSInter)", made)

@@ -98,12 +98,15 @@ class Group:
         """The group's own amount, zero where it is none."""
         return Decimal(self.text) if _AMOUNT.fullmatch(self.text) else ZERO
 
+    def within(self, tag: str) -> "Group":
+        """The nearest group of that tag around this one, or the whole note where there is none."""
+        return self if self.tag == tag or self.parent is None else self.parent.within(tag)
+
     @property
-    def item(self) -> str:
-        """The nItem of the item this lies in, empty outside of the items."""
-        if self.tag == "det":
-            return self.attributes.get("nItem", str(self.ordinal))
-        return self.parent.item if self.parent is not None else ""
+    def nItem(self) -> str:
+        """The number of the item this lies in, empty outside of the items."""
+        item = self.within("det")
+        return item.attributes.get("nItem", str(item.ordinal)) if item.tag == "det" else ""
 
     @property
     def place(self) -> str:
@@ -112,7 +115,7 @@ class Group:
             return ""
         nth = ""
         if self.tag == "det":
-            nth = f"[{self.item}]"
+            nth = f"[{self.nItem}]"
         elif len(self.parent._by_tag[self.tag]) > 1:
             nth = f"[{self.ordinal}]"
         return f"{self.parent.place}/{self.tag}{nth}".removeprefix("/")

@@ -95,7 +95,7 @@ class Rule(NamedTuple):
         is_error = is_sefaz and self.applies is Applies.MANDATORY
         cStat = self.cStat if is_sefaz else ""
         severity = "error" if is_error else "warning"
-        return Breach(cStat, text(cStat, nItem=group.item), self.field, group.place, severity, message)
+        return Breach(cStat, text(cStat, nItem=group.nItem), self.field, group.place, severity, message)
 
 
 _REGISTERED: list[Rule] = []

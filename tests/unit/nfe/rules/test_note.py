@@ -34,7 +34,7 @@ def test_what_is_no_amount_is_none(text: str) -> None:
 def test_a_place_names_the_item_by_its_number_and_others_among_their_like() -> None:
     note = read(three_items())
     assert [prod.place for prod in note.all("det/prod")] == ["det[1]/prod", "det[2]/prod", "det[3]/prod"]
-    assert note.all("det/prod")[1].item == "2"
+    assert note.all("det/prod")[1].nItem == "2"
     assert [payment.place for payment in note.all("pag/detPag")] == ["pag/detPag"]
 
 
