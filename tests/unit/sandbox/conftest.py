@@ -14,6 +14,8 @@ import requests
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
+from workflow.clients.mutual_tls import mtls_session
+from workflow.clients.sefaz import Endpoints, SefazClient
 from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.event import render_cancellation
 from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
@@ -45,6 +47,7 @@ _METHODS = {
     "NFeRecepcaoEvento4": "nfeRecepcaoEvento",
     "NFeInutilizacao4": "nfeInutilizacaoNF",
     "NFeRetAutorizacao4": "nfeRetAutorizacaoLote",
+    "CadConsultaCadastro4": "consultaCadastro",
 }
 
 
@@ -137,6 +140,14 @@ def sefaz(folder: Path) -> Iterator[Started[SefazBook]]:
 
 
 @pytest.fixture
+def client(sefaz: Started[SefazBook], seller_key: SigningKey) -> SefazClient:
+    """The program's own client, with the demo seller's A1, at that SEFAZ."""
+    trust = Path(str(sefaz.announcement.ca_file))
+    session = mtls_session(seller_key.private_key, seller_key.certificate, seller_key.chain, ca_file=trust)
+    return SefazClient(http=session, endpoints=Endpoints.single(sefaz.url), timeout=5)
+
+
+@pytest.fixture
 def seller(sefaz: Started[SefazBook], seller_key: SigningKey, tmp_path: Path) -> Seller:
     """The demo seller at that SEFAZ."""
     return Seller(sefaz, seller_key, pem_file(seller_key, tmp_path / "a1.pem"))
@@ -153,14 +164,22 @@ Draw = Callable[..., bytes]
 
 
 def unsigned(
-    nNF: int = 1, *, cNF: str = "48210937", dhEmi: datetime | None = None, cnpj: str = SELLER_CNPJ, **edits: str
+    nNF: int = 1,
+    *,
+    cNF: str = "48210937",
+    dhEmi: datetime | None = None,
+    cnpj: str = SELLER_CNPJ,
+    tpEmis: int = 1,
+    **edits: str,
 ) -> bytes:
     """An unsigned NF-e of the first example; `edits` replace the text of the first element of that tag."""
     example = demo_shipments(1)[0]
     detail = ShipmentDetail.parse(json.dumps({"payload": example.details}).encode())
     products = {row["sku"]: Product.parse(row) for row in demo_products()}
     invoice = build_invoice(detail, issuer=Issuer.parse(demo_seller(cnpj=cnpj)), products=products)
-    xml = render(invoice, Numbering(nNF, cNF, dhEmi or datetime.now(UTC)), TEMPLATES)
+    now = datetime.now(UTC)
+    numbering = Numbering(nNF, cNF, dhEmi or now, tpEmis, dhCont=now, xJust="SEFAZ de origem fora de operacao")
+    xml = render(invoice, numbering, TEMPLATES)
     return edited(xml, edits)
 
 
