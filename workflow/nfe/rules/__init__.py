@@ -23,7 +23,7 @@ from workflow.nfe.rules import (
     substitution,
     totals,
 )
-from workflow.nfe.rules.message import message_breaches, signature_breaches
+from workflow.nfe.rules.message import message_breaches, protocol_breaches, signature_breaches
 from workflow.nfe.rules.note import Note, note_of, read, root_of
 from workflow.nfe.rules.rulebook import Applies, Breach, Rule, registered, text
 
@@ -76,7 +76,12 @@ def check(xml: bytes, *, now: datetime | None = None) -> Verdict:
     """Schema, signature, key, sums and rules of an NFe, a nfeProc or an enviNFe; raise as `breaches` does."""
     root = root_of(xml)
     note = note_of(root, now)
-    found = (*message_breaches(xml, root), *signature_breaches(root, note), *_rule_breaches(note))
+    found = (
+        *message_breaches(xml, root),
+        *signature_breaches(root, note),
+        *_rule_breaches(note),
+        *protocol_breaches(root, note),
+    )
     cStat = _cStat(found)
     return Verdict(note.Id, cStat, next((one.xMotivo for one in found if one.cStat == cStat), text(cStat)), found)
 

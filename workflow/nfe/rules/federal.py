@@ -62,9 +62,9 @@ for _tax, _field in (("PIS", "Q09"), ("COFINS", "S11")):
 
 @rule("", field="S07", each="det/imposto", source="Leis 10.637/2002 and 10.833/2003, art. 1", applies=_OURS)
 def PIS_and_COFINS_have_one_base(imposto: Group) -> str | None:
-    """Both tax the same revenue."""
+    """Both tax the same revenue, where they are in the same situation."""
     pis, cofins = imposto.amount("PIS/*/vBC"), imposto.amount("COFINS/*/vBC")
-    if pis is None or cofins is None or pis == cofins:
+    if pis is None or cofins is None or pis == cofins or imposto.value("PIS/*/CST") != imposto.value("COFINS/*/CST"):
         return None
     return f"vBC is {pis} in PIS and {cofins} in COFINS"
 

@@ -11,7 +11,7 @@ from lxml import etree
 from workflow.errors import Invalid
 from workflow.nfe import schema, signature
 from workflow.nfe.certificate import cnpj_of
-from workflow.nfe.rules.note import Note
+from workflow.nfe.rules.note import NFE, Note
 from workflow.nfe.rules.rulebook import Breach, text
 
 #: MOC 7.0 Anexo I, B01: bytes of a request.
@@ -82,3 +82,16 @@ def _certificate_breaches(certificate: Certificate, note: Note) -> Iterator[Brea
             yield _error("292", "E03", "Signature", "the certificate names no CNPJ")
     elif issuer and holder[:8] != issuer[:8]:
         yield _error("213", "F03", "Signature", f"the certificate is of {holder}, the issuer is {issuer}")
+
+
+def protocol_breaches(root: etree._Element, note: Note) -> Iterator[Breach]:
+    """Where the document lies in a nfeProc: whether its protocol is of this key and of these bytes."""
+    proc = root.getparent()
+    infProt = None if proc is None else proc.find(f"{{{NFE}}}protNFe/{{{NFE}}}infProt")
+    if infProt is None:
+        return
+    written = root.findtext(f".//{{{signature.DS}}}DigestValue") or ""
+    for tag, own in (("chNFe", note.Id), ("digVal", written.strip())):
+        stated = (infProt.findtext(f"{{{NFE}}}{tag}") or "").strip()
+        if stated and stated != own:
+            yield Breach("", "", "PR03", "protNFe", "warning", f"{tag} is of another document")

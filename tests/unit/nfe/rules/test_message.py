@@ -96,16 +96,26 @@ def test_an_expired_certificate_is_told_where_the_time_is_known() -> None:
     assert "291" in codes(late, RECEIVED + timedelta(days=20))
 
 
-def test_a_document_that_SEFAZ_received_is_judged_by_that_moment(signed: bytes) -> None:
+def received(signed: bytes, chNFe: str = "35261199999999000191550010000000011482109373", digVal: str = "") -> bytes:
+    """The nfeProc of a document that SEFAZ received half a minute after its emission."""
     protNFe = (
-        f'<protNFe xmlns="{NFE}" versao="4.00"><infProt><tpAmb>1</tpAmb><verAplic>x</verAplic>'
-        f"<chNFe>35261199999999000191550010000000011482109373</chNFe>"
+        f'<protNFe xmlns="{NFE}" versao="4.00"><infProt><tpAmb>1</tpAmb><verAplic>x</verAplic><chNFe>{chNFe}</chNFe>'
         f"<dhRecbto>2026-11-22T10:00:30-03:00</dhRecbto><nProt>135260000000001</nProt>"
-        f"<digVal>{signature.digest_value(signed)}</digVal><cStat>100</cStat><xMotivo>Autorizado</xMotivo>"
+        f"<digVal>{digVal or signature.digest_value(signed)}</digVal><cStat>100</cStat><xMotivo>Autorizado</xMotivo>"
         f"</infProt></protNFe>"
     )
-    nfeProc = joined("nfeProc", "4.00", signed, protNFe.encode())
-    assert codes(nfeProc, RECEIVED + timedelta(days=400)) == []
+    return joined("nfeProc", "4.00", signed, protNFe.encode())
+
+
+def test_a_document_that_SEFAZ_received_is_judged_by_that_moment(signed: bytes) -> None:
+    assert codes(received(signed), RECEIVED + timedelta(days=400)) == []
+
+
+def test_a_protocol_of_another_document_is_told(signed: bytes) -> None:
+    other_key = rules.check(received(signed, chNFe="35261199999999000191550010000000021482109370"))
+    other_bytes = rules.check(received(signed, digVal="MkZTgOE8CyY5b6Fu+KLVW389wa4="))
+    assert [one.message for one in other_key.breaches] == ["chNFe is of another document"]
+    assert [one.message for one in other_bytes.breaches] == ["digVal is of another document"]
 
 
 def test_a_request_of_one_note_is_read(signed: bytes) -> None:

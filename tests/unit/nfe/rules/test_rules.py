@@ -1,8 +1,10 @@
 """Every rule lets good documents pass and finds the one thing that breaks it."""
 
+import doctest
 import inspect
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,8 @@ from tests.unit.nfe.rules.documents import GOLDEN, NFE, changed
 from workflow.errors import Invalid
 from workflow.nfe import rules, schema, signature
 from workflow.nfe.certificate import SigningKey
-from workflow.nfe.rules import RULES, Applies, Rule
+from workflow.nfe.rules import RULES, Applies, Rule, rulebook
+from workflow.nfe.rules import note as note_module
 from workflow.nfe.rules.note import Note, read
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -160,3 +163,10 @@ def test_no_document_makes_the_checker_fail(changes: list[tuple[str, str | None]
 
 def test_the_rules_know_no_clock() -> None:
     assert "datetime.now" not in "".join(inspect.getsource(module) for module in rules.MODULES)
+
+
+@pytest.mark.parametrize("module", [note_module, rulebook])
+def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
