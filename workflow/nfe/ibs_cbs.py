@@ -66,6 +66,27 @@ def effective(rate: Decimal, reduction: Decimal) -> Decimal:
     return (rate * (_HUNDRED - reduction) / _HUNDRED).quantize(_FOUR_PLACES, ROUND_HALF_EVEN)
 
 
+def parts(vBC: Decimal, rates: Effective) -> tuple[Decimal, Decimal, Decimal]:
+    """vIBSUF, vIBSMun and vCBS: each rate on the base (UB35-10, UB54-10, UB67-10).
+
+    >>> parts(Decimal('75.75'), Effective(Decimal('0.10'), Decimal('0.00'), Decimal('0.90')))
+    (Decimal('0.08'), Decimal('0.00'), Decimal('0.68'))
+    """
+    uf, municipality, cbs = (half_even(vBC * percent / _HUNDRED) for percent in rates)
+    return uf, municipality, cbs
+
+
+def base_inside(price: Decimal, percent: Decimal) -> Decimal:
+    """The base in a price that holds so many percent of it (NT 2026.008: from 2027 vProd does).
+
+    820.00 with 8.80 %: 820.00 / 1.088 is 753.68, and 8.80 % of that the other 66.32.
+
+    >>> base_inside(Decimal('820.00'), Decimal('8.80'))
+    Decimal('753.68')
+    """
+    return half_even(price / (1 + percent / _HUNDRED))
+
+
 def in_force(line: Line) -> IbsCbsRate | None:
     """The rates of the day for the seller's regime, or None when it writes no group.
 
@@ -121,10 +142,10 @@ def _effective(rate: IbsCbsRate, known: ClassTrib) -> Effective:
 def _split(left: Decimal, rate: IbsCbsRate, reduced: Effective, line: Line) -> tuple[Selective | None, Decimal]:
     """The selective tax and the base of IBS and CBS, which contains it, out of what is left of the price."""
     pIS = line.product.is_rate if rate.is_levied else None
-    vBC = half_even(left / (1 + sum(reduced, Decimal(0)) / _HUNDRED)) if rate.is_included else left
+    vBC = base_inside(left, sum(reduced, Decimal(0))) if rate.is_included else left
     if pIS is None:
         return None, vBC
-    vBCIS = half_even(vBC / (1 + pIS / _HUNDRED)) if rate.is_included else vBC
+    vBCIS = base_inside(vBC, pIS) if rate.is_included else vBC
     vIS = vBC - vBCIS if rate.is_included else half_even(vBCIS * pIS / _HUNDRED)
     return Selective(vBCIS, pIS, vIS), vBCIS + vIS
 
@@ -136,7 +157,7 @@ def _amounts(
     fields: dict[str, str | Decimal] = {"cClassTrib": known.code}
     if known.cst == "410":
         return fields, {}
-    vIBSUF, vIBSMun, vCBS = (half_even(vBC * percent / _HUNDRED) for percent in reduced)
+    vIBSUF, vIBSMun, vCBS = parts(vBC, reduced)
     amounts = {"vIBSUF": vIBSUF, "vIBSMun": vIBSMun, "vIBS": vIBSUF + vIBSMun, "vCBS": vCBS}
     assert rate.pIBSUF is not None
     assert rate.pIBSMun is not None

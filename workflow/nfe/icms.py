@@ -125,9 +125,19 @@ def _relief(line: Line, base: Decimal, rate: Decimal) -> dict[str, str | Decimal
     """
     if line.product.icms_relief is None:
         return {}
-    inside = line.operation.issuer.relief == "inside"
-    vICMSDeson = cents(base * rate / (_HUNDRED - rate)) if inside else of(base, rate)
+    vICMSDeson = forgone(base, rate, is_inside=line.operation.issuer.relief == "inside")
     return {"vICMSDeson": vICMSDeson, "motDesICMS": line.product.icms_relief}
+
+
+def forgone(base: Decimal, rate: Decimal, *, is_inside: bool) -> Decimal:
+    """vICMSDeson: the rate on the price, or on the price with the tax inside it.
+
+    100.00 at 18 %: 18.00; inside, 100.00 / 0.82 is 121.95, of which 21.95.
+
+    >>> forgone(Decimal(100), Decimal(18), is_inside=False), forgone(Decimal(100), Decimal(18), is_inside=True)
+    (Decimal('18.00'), Decimal('21.95'))
+    """
+    return cents(base * rate / (_HUNDRED - rate)) if is_inside else of(base, rate)
 
 
 def deferred(line: Line) -> Computed:
@@ -159,7 +169,7 @@ def retained(line: Line) -> Computed:
 
 
 def credited(line: Line) -> Computed:
-    """CSOSN 101: the credit that the buyer may take (LC 123/2006, art. 23)."""
+    """CSOSN 101: the credit that the buyer may take (LC 123/2006, art. 23; MOC 7.0 Anexo I, N29 and N30)."""
     return Computed(_credit(line, line.price), {})
 
 
@@ -196,13 +206,32 @@ def substituted(line: Line) -> Computed:
     return _with_regime(line, goods, fields)
 
 
+def with_margin(goods: Decimal, margin: Decimal, reduction: Decimal) -> Decimal:
+    """vBCST: the goods with the margin of the sales to come, less what a reduction does not count.
+
+    >>> with_margin(Decimal(100), Decimal(40), Decimal(0)), with_margin(Decimal(100), Decimal(40), Decimal(10))
+    (Decimal('140.00'), Decimal('126.00'))
+    """
+    return reduced(goods * (_HUNDRED + margin) / _HUNDRED, reduction)
+
+
+def collected(vBCST: Decimal, internal: Decimal, own: Decimal) -> Decimal:
+    """vICMSST: the internal rate on vBCST less the seller's own ICMS, never below zero.
+
+    140.00 at 18 % is 25.20; less 12.00 of the seller's own, 13.20.
+
+    >>> collected(Decimal('140.00'), Decimal(18), Decimal('12.00'))
+    Decimal('13.20')
+    """
+    return max(of(vBCST, internal) - own, ZERO)
+
+
 def _substituted(line: Line, goods: Decimal) -> dict[str, Decimal]:
     product, there = line.product, line.product.in_uf(line.operation.destination)
     margin, internal = first(there.st_margin, product.st_margin), _substitution_rate(line)
     own = _own(line, goods, reduction(line))
-    pRedBCST = product.st_reduction or _NONE
-    vBCST = reduced(goods * (_HUNDRED + (margin or _NONE)) / _HUNDRED, pRedBCST)
-    fields = {**own, "vBCST": vBCST, "pICMSST": internal, "vICMSST": max(of(vBCST, internal) - own["vICMS"], ZERO)}
+    vBCST = with_margin(goods, margin or _NONE, product.st_reduction or _NONE)
+    fields = {**own, "vBCST": vBCST, "pICMSST": internal, "vICMSST": collected(vBCST, internal, own["vICMS"])}
     if product.st_fcp_rate:
         fields |= {"vBCFCPST": vBCST, "pFCPST": product.st_fcp_rate, "vFCPST": of(vBCST, product.st_fcp_rate)}
     return fields
@@ -224,12 +253,12 @@ def _with_regime(line: Line, goods: Decimal, fields: Mapping[str, Decimal]) -> C
         "pRedBCST": product.st_reduction,
         "pRedBC": reduction(line) or None,
     }
-    collected = ("vBCST", "vST", "vFCPST")
+    on_top = ("vBCST", "vST", "vFCPST")
     if line.operation.issuer.is_simples:
         credit = _credit(line, goods) if line.operation.issuer.simples_credit is not None else {"pCredSN": None}
-        return _computed({**shown, **credit, "vST": fields["vICMSST"]}, *collected)
+        return _computed({**shown, **credit, "vST": fields["vICMSST"]}, *on_top)
     fcp = _fcp(line, fields["vBC"])
-    return _computed({**shown, **fcp, "vST": fields["vICMSST"]}, "vBC", "vICMS", "vFCP", *collected)
+    return _computed({**shown, **fcp, "vST": fields["vICMSST"]}, "vBC", "vICMS", "vFCP", *on_top)
 
 
 def _computed(fields: Mapping[str, str | Decimal | None], *counted: str) -> Computed:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
+from workflow.errors import Invalid
 from workflow.nfe import tax_tables
 from workflow.nfe.amounts import ZERO
 from workflow.nfe.icms import Computed, Line, of
@@ -49,7 +50,7 @@ def contributions(line: Line, net: Decimal, totals: Mapping[str, Decimal]) -> tu
 
 def _contribution(tax: str, code: str, own_rate: Decimal | None, line: Line, base: Decimal) -> Contribution:
     if code in _LEVIED:
-        rate = tax_tables.pis_cofins_rate(line.operation.issuer.pis_cofins or "cumulative", line.operation.issued_on)
+        rate = tax_tables.pis_cofins_rate(_regime(line), line.operation.issued_on)
         code = rate.cst or code
         table_rate = rate.pPIS if tax == "PIS" else rate.pCOFINS
         percent = table_rate if own_rate is None or rate.cst else own_rate
@@ -61,3 +62,13 @@ def _contribution(tax: str, code: str, own_rate: Decimal | None, line: Line, bas
     written = {"vBC": base, f"p{tax}": percent, f"v{tax}": amount}
     is_written = found.fragment.endswith(("aliq.xml.j2", "outr.xml.j2"))
     return Contribution(found, Computed(written, {f"v{tax}": amount} if is_written else {}))
+
+
+def _regime(line: Line) -> str:
+    regime = line.operation.issuer.pis_cofins
+    if regime is None:
+        raise Invalid(
+            "no-pis-cofins-rate",
+            f"SKU {line.product.sku}: PIS and COFINS 01 and 02 need the seller's pis_cofins, cumulative or non-cumulative",
+        )
+    return regime

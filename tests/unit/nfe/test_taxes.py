@@ -223,6 +223,10 @@ def test_the_contributions_follow_the_regime(regime: str, pis: str, cofins: str)
     assert (found["PIS"].totals["vPIS"], found["COFINS"].totals["vCOFINS"]) == (Decimal(pis), Decimal(cofins))
 
 
+def test_a_rate_needs_a_regime() -> None:
+    assert refusal(line(pis_cst="01", issuer={"crt": 2, "pis_cofins": None})) == "no-pis-cofins-rate"
+
+
 def test_the_contributions_of_goods_taxed_at_their_maker_are_not_levied() -> None:
     found = groups(line(pis_cst="04", cofins_cst="04"))
     assert found["PIS"].fragment == "pis/nt.xml.j2"
