@@ -23,3 +23,7 @@ def ring(row: Due) -> None:
 def main() -> None:
     """The console command."""
     cli.run(ring=ring)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from workflow import cli_customer_invoices, display, logs, migrations, settings
+from workflow import cli_customer_invoices, cli_notifications, display, logs, migrations, settings
 from workflow.crypto import new_key
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
@@ -40,6 +40,7 @@ app.add_typer(sellers, name="seller")
 app.add_typer(products, name="products")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(cli_customer_invoices.app, name="customer-invoices")
+app.add_typer(cli_notifications.app, name="notifications")
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Shipment = Annotated[str, typer.Argument(help="Amazon's shipment or order id, or SELLER/SHIPMENT.")]
@@ -110,9 +111,11 @@ def demo(
 
 @app.command()
 def up(
-    parts: Annotated[list[str] | None, typer.Argument(help="worker, beat, flower; default: all of them.")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Argument(help="worker, beat, flower, consumer; default: all of them.")
+    ] = None,
 ) -> None:
-    """Start worker, beat and Flower in one process group; with the embedded default also Valkey."""
+    """Start worker, beat and Flower in one process group; as configured also Valkey and the SQS consumer."""
     from workflow import processes
     from workflow.parts import Part
 
@@ -286,10 +289,7 @@ def receive(
     json: Json = False,
 ) -> None:
     """Hand in a notification, as the SQS consumer does; twice is once."""
-    try:
-        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise Invalid("unreadable-file", f"{file}: {error.strerror}; check the path") from error
+    raw = _handed_in(file)
     tools = ready()
     id, came = tools.engine.receive(raw, actor=_me(), rings=_ring is not _no_ring)
     if came in (Reception.CREATED, Reception.CANCELLING):
@@ -298,6 +298,53 @@ def receive(
         display.as_json({"shipment": id, "came": str(came)})
     else:
         display.console.print(f"{id} {came}")
+
+
+@app.command()
+def consume() -> None:
+    """Take notifications off the SQS queue until SIGTERM; each is in the database before it leaves the queue."""
+    from workflow.consume import run as consume_queue
+
+    consume_queue(ready(), ring=_ring)
+
+
+@app.command()
+def reconcile(
+    file: Annotated[
+        str, typer.Argument(help="Shipment ids, a table with such a column, or notifications; - is stdin.")
+    ],
+    seller: Seller,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is missing.")] = False,
+    json: Json = False,
+) -> None:
+    """Take the shipments of a list whose notification never came; those that are known stay as they are."""
+    from workflow.reconciliation import reconcile as compare
+
+    content = _handed_in(file)
+    tools = ready()
+    rings = _ring is not _no_ring
+    came = compare(tools.engine, seller, content, actor=_me(), dry_run=dry_run, rings=rings)
+    for id in () if dry_run else came.due:
+        _ring_for(tools, id)
+    if json:
+        wrong = [line._asdict() for line in came.wrong]
+        display.as_json({"dry_run": dry_run, "counts": came.counts, "due": came.due, "wrong": wrong})
+    else:
+        for id in came.due:
+            display.console.print(id, markup=False)
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(came.counts.items()))
+        display.errors.print(f"{counts or 'nothing'}{' (only looked)' if dry_run else ''}", markup=False)
+    for line in came.wrong:
+        display.errors.print(f"nfe: {file} line {line.line}: {line.reason}", style="red", markup=False)
+    if came.wrong:
+        raise typer.Exit(1)
+
+
+def _handed_in(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise Invalid("unreadable-file", f"{file}: {error.strerror}; check the path") from error
 
 
 @app.command("list")

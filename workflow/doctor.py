@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from workflow import migrations
+from workflow.consume import open_queue
 from workflow.errors import NfeError
 from workflow.nfe import schema
 from workflow.tools import Tools
@@ -97,10 +98,23 @@ def _seller(tools: Tools, id: str, stop_code: str | None, stop_reason: str | Non
         yield Finding(name, "failed", "no LWA client id and secret; set NFE_LWA_CLIENT_ID and NFE_LWA_CLIENT_SECRET")
 
 
+def _queue(tools: Tools) -> Iterator[Finding]:
+    if not tools.settings.sqs_queue_url:
+        return
+    queue = open_queue(tools.settings)
+    standing = queue.standing()
+    if not queue.has_dead_letters and standing.max_receives is None:
+        message = "no dead-letter queue: what nobody understands keeps coming back; set NFE_SQS_DLQ_URL"
+        yield Finding("queue", "warning", message)
+    else:
+        yield Finding("queue", "ok", f"answers, {standing.waiting} messages wait")
+
+
 CHECKS: dict[str, Check] = {
     "database": _database,
     "clock": _clock,
     "broker": _broker,
+    "queue": _queue,
     "schema": _schema,
     "sellers": _sellers,
 }

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,11 +36,13 @@ class Part(StrEnum):
     WORKER = "worker"
     BEAT = "beat"
     FLOWER = "flower"
+    CONSUMER = "consumer"
 
 
 def needed(settings: Settings) -> tuple[Part, ...]:
     """All parts of this installation, in the order of their start."""
-    return tuple(part for part in Part if part is not Part.VALKEY or settings.is_embedded)
+    wanted = {Part.VALKEY: settings.is_embedded, Part.CONSUMER: bool(settings.sqs_queue_url)}
+    return tuple(part for part in Part if wanted.get(part, True))
 
 
 def argv(part: Part, settings: Settings) -> list[str]:
@@ -84,11 +87,19 @@ def flower_argv(settings: Settings) -> list[str]:
     )
 
 
+def consumer_argv(settings: Settings) -> list[str]:
+    """`nfe consume`; raise Misconfigured where boto3 is missing."""
+    if find_spec("boto3") is None:
+        raise Misconfigured("no-boto3", "boto3 is missing; pip install 'nfe-workflow[sqs]'")
+    return [sys.executable, "-P", "-m", "tasks.doorbell", "consume"]
+
+
 _ARGV: dict[Part, Callable[[Settings], list[str]]] = {
     Part.VALKEY: embedded.valkey_argv,
     Part.WORKER: worker_argv,
     Part.BEAT: beat_argv,
     Part.FLOWER: flower_argv,
+    Part.CONSUMER: consumer_argv,
 }
 
 

@@ -66,10 +66,13 @@ class Queue:
         return bool(self._dead_letters)
 
     def standing(self) -> Standing:
-        """Ask how the queue stands; Misconfigured when it is not there or not ours to read."""
+        """Ask how the queue stands; Misconfigured when it or its dead-letter queue is not there or not ours to ask."""
         names = ["ApproximateNumberOfMessages", "RedrivePolicy"]
         with _meaning(self._url):
             found = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names).get("Attributes", {})
+        if self._dead_letters:
+            with _meaning(self._dead_letters):
+                self._sqs.get_queue_attributes(QueueUrl=self._dead_letters, AttributeNames=["QueueArn"])
         limit = re.search(r'"maxReceiveCount"\s*:\s*"?(\d+)', found.get("RedrivePolicy", ""))
         return Standing(int(found.get("ApproximateNumberOfMessages", 0)), int(limit[1]) if limit else None)
 
