@@ -109,7 +109,7 @@ class Engine:
         the doorbell itself keeps the sweeper from ringing too.
         """
         said = parse(raw)
-        self._check_seller(said.seller_id)
+        self.check_seller(said.seller_id)
         id = shipment_id(said.seller_id, said.shipment_id)
         came = self._receive(id, said, raw, actor, self._settings.ring_again if rings else NOW)
         log.info("received", shipment=id, status=said.status, came=str(came))
@@ -121,7 +121,7 @@ class Engine:
         """Take a shipment whose notification never came, from a person's list; raise Invalid as receive does."""
         if not IDENTIFIER.fullmatch(amazon_shipment_id):
             raise Invalid("bad-shipment-id", "this is no shipment id of Amazon's: letters, digits, - _ . only")
-        self._check_seller(seller_id)
+        self.check_seller(seller_id)
         ids = {"SellerId": seller_id, "AmazonShipmentId": amazon_shipment_id, "AmazonOrderId": order_id}
         said = json.dumps({"HandedInBy": actor} | ids).encode()
         notice = Notice(seller_id, amazon_shipment_id, order_id, said)
@@ -129,7 +129,8 @@ class Engine:
         made = self.store.receive(notice, ring_after=ring_after, actor=actor, reason="handed in by reconcile")
         return shipment_id(seller_id, amazon_shipment_id), Reception.CREATED if made else Reception.REPEATED
 
-    def _check_seller(self, id: str) -> None:
+    def check_seller(self, id: str) -> None:
+        """Raise Invalid when the seller is not registered."""
         if self.catalog.seller(id) is None:
             raise Invalid("unknown-seller", f"SellerId {id} is not registered; add it: nfe seller add FILE")
 
