@@ -69,6 +69,6 @@ def _regime(line: Line) -> str:
     if regime is None:
         raise Invalid(
             "no-pis-cofins-rate",
-            f"SKU {line.product.sku}: PIS and COFINS 01 and 02 need the seller's pis_cofins, cumulative or non-cumulative",
+            f"SKU {line.product.sku}: PIS and COFINS 01 and 02 need the seller's pis_cofins",
         )
     return regime
