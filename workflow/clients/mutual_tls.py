@@ -1,17 +1,21 @@
 """HTTPS with our own certificate: the server is always verified, our key is never on a disk in the clear.
 
 Trusted are certifi's public roots and those of ICP-Brasil; most of SEFAZ's servers chain to the latter.
-A session keeps its connections: make one per seller's certificate and process, after a fork, and reuse it.
+A session keeps its connections, some per host: make one per seller's certificate and process, after a fork, and
+reuse it. Its hosts share one context, but for those that `workflow/data/sefaz_tls.csv` names as needing their own:
+a lower level for one of them lowers no other.
 """
 
 import os
 import secrets
 import ssl
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import certifi
@@ -22,12 +26,12 @@ from cryptography.x509 import Certificate
 from requests.adapters import HTTPAdapter
 
 from workflow.errors import Misconfigured, SellerStopped
+from workflow.nfe.tables import rows
 
-#: Hosts that only speak DHE, with a key that OpenSSL's level 2 finds too small: level 1, for them alone
-#: (probe of 2026-09-25; DH_KEY_TOO_SMALL was reported in 2023).
-WEAK_DH_HOSTS = ("nfe.sefaz.go.gov.br",)
-#: Python's default suites (3.10 and later) one security level lower.
-_LEVEL_1 = "@SECLEVEL=1:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
+#: OpenSSL's own level; a host below it has a context to itself.
+DEFAULT_LEVEL = 2
+#: Python's default suites (3.10 and later) at another security level.
+_SUITES = "@SECLEVEL={level}:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 
 
 def mtls_session(
@@ -45,11 +49,18 @@ def mtls_session(
     session.adapters.clear()  # no plain http
     with _client_pem(private_key, certificate, chain) as (pem, password):
         session.mount("https://", _ContextAdapter(_context(pem, password, ca_file)))
-        for host in WEAK_DH_HOSTS:
-            weak = _context(pem, password, ca_file)
-            weak.set_ciphers(_LEVEL_1)
-            session.mount(f"https://{host}/", _ContextAdapter(weak))
+        for host, level in lowered_hosts().items():
+            lowered = _context(pem, password, ca_file)
+            lowered.set_ciphers(_SUITES.format(level=level))
+            session.mount(f"https://{host}/", _ContextAdapter(lowered))
     return session
+
+
+@cache
+def lowered_hosts() -> Mapping[str, int]:
+    """The hosts that OpenSSL refuses at its default level, and the level they need (GO's DH key is too small)."""
+    levels = {row["host"]: int(row["security_level"]) for row in rows("sefaz_tls.csv")}
+    return MappingProxyType({host: level for host, level in levels.items() if level < DEFAULT_LEVEL})
 
 
 class _ContextAdapter(HTTPAdapter):
@@ -77,7 +88,8 @@ class _ContextAdapter(HTTPAdapter):
 def _context(pem: str, password: bytes, ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # IIS asks for the certificate after the request: by renegotiation (TLS 1.2) or afterwards (TLS 1.3).
+    # IIS asks for the certificate after the request: by renegotiation (TLS 1.2) or afterwards (TLS 1.3). Allowed to
+    # every host, not only to those of the table: it weakens nothing, and an authorizer may move to IIS overnight.
     context.options &= ~ssl.OP_NO_RENEGOTIATION
     context.post_handshake_auth = True
     # Python 3.13 made it the default; no chain of ICP-Brasil was ever checked against it.

@@ -4,15 +4,13 @@ The tables are `workflow/data/sefaz_authorizers.csv` and `sefaz_endpoints.csv`; 
 Which of the two contingencies (SVC) stands in for a UF is a column of the first, by environment.
 """
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from importlib.resources import files
 from typing import Self
 from urllib.parse import urlsplit
 
 from workflow.errors import Misconfigured
+from workflow.nfe.tables import rows
 
 #: The environment's word in the table by tpAmb.
 ENVIRONMENTS = {1: "producao", 2: "homologacao"}
@@ -53,13 +51,13 @@ class Endpoints:
     @classmethod
     def official(cls) -> Self:
         """SEFAZ's own addresses."""
-        rows, addresses = _rows("sefaz_authorizers.csv"), _rows("sefaz_endpoints.csv")
+        units, addresses = list(rows("sefaz_authorizers.csv")), list(rows("sefaz_endpoints.csv"))
         columns = {"producao": "svc", "homologacao": "svc_homologacao"}
         return cls(
-            authorizers={row["uf"]: row["authorizer"] for row in rows},
-            codes={row["uf"]: row["cUF"] for row in rows},
+            authorizers={row["uf"]: row["authorizer"] for row in units},
+            codes={row["uf"]: row["cUF"] for row in units},
             urls={(row["authorizer"], row["environment"], row["service"]): row["url"] for row in addresses},
-            svcs={(row["uf"], name): row[column] for row in rows for name, column in columns.items()},
+            svcs={(row["uf"], name): row[column] for row in units for name, column in columns.items()},
             methods={row["url"]: row["method"] for row in addresses if row["method"]},
         )
 
@@ -113,10 +111,3 @@ class Endpoints:
         if uf not in self.codes:
             raise Misconfigured("sefaz-uf", f"{uf} is not a UF; mend the seller's address")
         return self.codes[uf]
-
-
-@lru_cache(maxsize=2)
-def _rows(name: str) -> tuple[dict[str, str], ...]:
-    """The rows of a table in workflow/data, without its header of comments."""
-    text = (files("workflow") / "data" / name).read_text(encoding="utf-8")
-    return tuple(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))

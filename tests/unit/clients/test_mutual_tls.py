@@ -1,9 +1,14 @@
 """The server is always verified, the client shows its certificate, and the key never lies in the clear."""
 
 import os
+import shutil
 import ssl
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -12,8 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from workflow.clients import mutual_tls
 from workflow.clients.exchange import Request, exchange
-from workflow.clients.mutual_tls import WEAK_DH_HOSTS, mtls_session
+from workflow.clients.mutual_tls import lowered_hosts, mtls_session
+from workflow.clients.sefaz_endpoints import Endpoints
 from workflow.errors import Misconfigured, NfeError, RetryLater, SellerStopped
+from workflow.nfe.tables import rows
 
 
 def _session(authority: Any, **options: Any) -> requests.Session:
@@ -135,6 +142,59 @@ def test_a_certificate_asked_for_after_the_request_is_shown(serve, authority):
     assert before_and_after == [False, True]
 
 
+def test_a_certificate_asked_for_by_renegotiation_is_shown(authority, tmp_path):
+    """As IIS does with TLS 1.2 (SP, BA, MT, SVAN): OpenSSL's own server, told to renegotiate once the request is in."""
+    openssl = shutil.which("openssl") or pytest.skip("no openssl on this machine")
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(authority.server.pem())
+    command = [openssl, "s_server", "-accept", "127.0.0.1:0", "-cert", str(pem), "-CAfile", str(authority.ca_file)]
+    server = subprocess.Popen(
+        [*command, "-tls1_2", "-naccept", "1", "-msg", "-no_resumption_on_reneg"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        accepted = _read_until(server, b"ACCEPT ", b"\n")
+        url = "https://" + accepted.rsplit(b"ACCEPT ", 1)[1].split()[0].decode()
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(_ask, _session(authority), url)
+            before = _read_until(server, b"POST / HTTP/1.1")
+            _type(server, b"R\n")
+            _read_until(server, b", CertificateVerify")  # whoever holds the certificate's key has signed
+            _type(server, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            assert answer.result(10) == 200
+    finally:
+        server.kill()
+        server.wait(10)
+    assert b"CertificateVerify" not in before
+
+
+def _type(server: Any, line: bytes) -> None:
+    server.stdin.write(line)
+    server.stdin.flush()
+
+
+def _read_until(server: Any, *texts: bytes) -> bytes:
+    """What the process writes until the texts are there, at most ten seconds."""
+    seen, end = b"", time.monotonic() + 10
+    os.set_blocking(server.stdout.fileno(), False)
+    while time.monotonic() < end:
+        seen += server.stdout.read() or b""
+        if all(text in seen for text in texts):
+            return seen
+        time.sleep(0.02)
+    raise AssertionError(seen.decode("latin-1"))
+
+
+def test_every_address_has_its_profile():
+    hosts = {urlsplit(url).hostname for url in Endpoints.official().urls.values()}
+    profiles = list(rows("sefaz_tls.csv"))
+    assert hosts <= {row["host"] for row in profiles}
+    assert {row["asks_for_certificate"] for row in profiles} == {"handshake", "renegotiation"}
+    assert {row["security_level"] for row in profiles} == {"1", "2"}
+
+
 def test_plain_http_is_never_spoken(server, authority):
     server.answers(200)
     assert isinstance(_failure(_session(authority), server.url), Misconfigured)
@@ -148,7 +208,7 @@ def test_old_tls_is_never_spoken(authority):
 
 def test_only_the_named_hosts_get_the_lower_level(authority):
     session = _session(authority)
-    assert WEAK_DH_HOSTS == ("nfe.sefaz.go.gov.br",)
+    assert lowered_hosts() == {"nfe.sefaz.go.gov.br": 1}
     levels = {prefix: adapter._context.security_level for prefix, adapter in session.adapters.items()}
     assert levels == {"https://nfe.sefaz.go.gov.br/": 1, "https://": 2}
     for url in ("https://nfe.sefaz.go.gov.br.example/", "https://homolog.sefaz.go.gov.br/nfe"):
