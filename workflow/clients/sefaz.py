@@ -123,7 +123,10 @@ class SefazClient:
         """
         if not self._endpoints.offers("cadastro", uf=uf, tpAmb=tpAmb):
             return NOT_OFFERED
-        tag, value = next((tag, value) for tag, value in (("CNPJ", cnpj), ("CPF", cpf), ("IE", ie)) if value)
+        given = [(tag, value) for tag, value in (("CNPJ", cnpj), ("CPF", cpf), ("IE", ie)) if value]
+        if len(given) != 1:
+            raise TypeError("the register is asked by exactly one of cnpj, cpf, ie")
+        [(tag, value)] = given
         twice = uf in _WRAPPED_TWICE
         body = envelope("taxpayer", SERVICES["cadastro"], uf=uf, tag=tag, value=value, is_wrapped_twice=twice)
         return Taxpayer.of(self._ask("cadastro", body, _Place(uf, tpAmb)))

@@ -14,7 +14,10 @@ _NOBODY = {"CNPJ": "259", "CPF": "264", "IE": "261"}
 def look_up(book: SefazBook, request: Request) -> str:
     """The retConsCad of a CNPJ, CPF or IE."""
     uf = request.text("UF")
-    tag, value = next((tag, request.text(tag)) for tag in _NOBODY if request.text(tag))
+    asked = {tag: request.text(tag) for tag in _NOBODY if request.text(tag)}
+    if len(asked) != 1:
+        return refuse(book, stat("215"), SOME_UF)
+    [(tag, value)] = asked.items()
     found = [entry for entry in book.taxpayers if entry.uf == uf and _value(entry, tag) == value]
     given = stat(_NOBODY[tag] if not found else "111" if len(found) == 1 else "112")
     book.count(given.cStat)

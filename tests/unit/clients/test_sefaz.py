@@ -164,6 +164,13 @@ def test_the_register_of_mt_wants_its_message_wrapped_twice(sefaz, client):
     )
 
 
+@pytest.mark.parametrize("asked", [{}, {"cnpj": "1", "ie": "1"}])
+def test_the_register_is_asked_by_nothing_else(sefaz, client, asked):
+    with pytest.raises(TypeError):
+        client.taxpayer(uf="RS", tpAmb=2, **asked)
+    assert not sefaz.seen
+
+
 def test_a_uf_without_a_register_is_not_asked(authority):
     session = mtls_session(authority.client.key, authority.client.certificate, ca_file=authority.ca_file)
     client = SefazClient(http=session, endpoints=Endpoints.official(), timeout=1)
@@ -457,7 +464,7 @@ def test_recorded_queries_are_understood(sefaz, client, name, cStat, has_protoco
     ("name", "cStat", "nProt"),
     [
         ("OCA_retConsReciNFe_autorizada.xml", "100", "423002202113232"),
-        ("OCA_retConsReciNFe_uso_denegado.xml", "303", "423002202113232"),
+        ("OCA_retConsReciNFe_uso_denegado.xml", "303", "333230000396082"),
     ],
 )
 def test_recorded_receipts_are_understood(sefaz, client, name, cStat, nProt):

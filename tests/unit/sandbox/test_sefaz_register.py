@@ -5,7 +5,7 @@ import pytest
 from workflow.clients.sefaz import SefazClient
 from workflow.nfe.signature import sign
 
-from .conftest import NFE, Seller, etree, unsigned
+from .conftest import NFE, Seller, decided, etree, unsigned
 
 BUYER = "11222333000181"
 ENTRY = {"uf": "SP", "ie": "110042490114", "cnpj": BUYER}
@@ -51,6 +51,11 @@ def test_a_company_that_is_an_active_taxpayer_of_its_unit_needs_its_ie(
 ) -> None:
     seller.control("taxpayers", {**ENTRY, **changes})
     assert seller.authorize(to_company(seller)) == cStat
+
+
+def test_a_question_about_nobody_breaks_the_form(seller: Seller) -> None:
+    asked = '<ConsCad xmlns="http://www.portalfiscal.inf.br/nfe" versao="2.00"><infCons><UF>SP</UF></infCons></ConsCad>'
+    assert decided(seller.ask("CadConsultaCadastro4", asked)) == "215"
 
 
 def test_a_registration_has_one_holder(seller: Seller) -> None:
