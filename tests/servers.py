@@ -1,5 +1,6 @@
-"""Real servers for the tests: PostgreSQL, Valkey. Started here, on sockets and ports of their own, ended by pid."""
+"""Real servers for the tests: PostgreSQL, Valkey, SQS. On sockets and ports of their own, ended as they were started."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -104,3 +106,60 @@ def redis_client(valkey: str) -> Iterator[redis.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+class Queues(NamedTuple):
+    """A queue of its own with its dead-letter queue, and the client of whoever sends."""
+
+    client: Any
+    endpoint: str
+    url: str
+    dead: str
+
+    def send(self, *bodies: bytes) -> None:
+        """Put messages into the queue."""
+        for body in bodies:
+            self.client.send_message(QueueUrl=self.url, MessageBody=body.decode())
+
+    def left(self, url: str = "") -> tuple[int, int]:
+        """How many messages wait, and how many are in somebody's hands."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self.client.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=names)["Attributes"]
+        return int(found[names[0]]), int(found[names[1]])
+
+    def buried(self) -> list[dict[str, Any]]:
+        """The dead letters: body, and attributes by name."""
+        answer = self.client.receive_message(
+            QueueUrl=self.dead, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
+        )
+        return [
+            {"body": found["Body"]}
+            | {name: value["StringValue"] for name, value in found.get("MessageAttributes", {}).items()}
+            for found in answer.get("Messages", [])
+        ]
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of moto's server, which speaks SQS."""
+    server = pytest.importorskip("moto.server", reason="no moto here; install the group dev")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def queues(moto: str, monkeypatch: pytest.MonkeyPatch) -> Queues:
+    """Two new queues, and credentials for them in the environment."""
+    import boto3
+
+    values = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.session.Session().client("sqs", endpoint_url=moto)
+    name = f"nfe-{uuid4().hex[:12]}"
+    made = [client.create_queue(QueueName=one)["QueueUrl"] for one in (name, f"{name}-dead")]
+    return Queues(client, moto, *made)

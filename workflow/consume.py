@@ -91,9 +91,13 @@ class Consumer:
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Stop after the batch in hand; at once where we only wait."""
-        self._stopping = True
+        self.stop()
         if self._is_idle:
             raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """Take no further batch."""
+        self._stopping = True
 
     def run(self) -> None:
         """Take batch after batch until a signal."""
