@@ -308,21 +308,27 @@ class Store:
         )  # fmt: skip
 
     def mark_sent(self, claim: Claim) -> bool:
-        """Record, before it goes, that what cannot be undone may have left; False: the lease is lost, send nothing."""
+        """Record, before it goes, that what cannot be undone may have left; False: the lease is lost, send nothing.
+
+        The lease begins again: whoever sends has all of it to wait for the answer.
+        """
         now = self.now()
+        until = now + (claim.until - claim.at)
         with self.writing() as connection:
             done = connection.execute(
                 update(SHIPMENT)
                 .where(SHIPMENT.c.id == claim.id, SHIPMENT.c.lease == claim.lease, SHIPMENT.c.lease_until > now)
-                .values(sent_at=now)
+                .values(sent_at=now, lease_until=until, ring_at=until)
             )
         return done.rowcount == 1
 
     def mark_unsent(self, claim: Claim) -> None:
-        """Take the mark back: the request is known not to have left, or not to have been processed."""
+        """Take this try's mark back: its request is known not to have been processed; an earlier try's mark stays."""
         with self.writing() as connection:
             connection.execute(
-                update(SHIPMENT).where(SHIPMENT.c.id == claim.id, SHIPMENT.c.lease == claim.lease).values(sent_at=None)
+                update(SHIPMENT)
+                .where(SHIPMENT.c.id == claim.id, SHIPMENT.c.lease == claim.lease)
+                .values(sent_at=claim.sent_at)
             )
 
     def settle(self, claim: Claim, stage: Stage, result: Settlement, *, ring_after: timedelta) -> bool:
@@ -345,11 +351,12 @@ class Store:
             values["sent_at"] = None
         if result.access_key is not None:
             values["access_key"] = result.access_key
-        if stage is Stage.CANCEL:
-            values["cancelling"] = result.state is not State.CANCELLED
-        else:
+        if result.state is State.CANCELLED:
+            values["cancelling"] = False
+        elif stage is not Stage.CANCEL:
             # A cancellation that came while we worked goes first, whatever we found.
-            for name, value in (("due_at", now), ("ring_at", now), ("stop_code", None)):
+            first = {"due_at": now, "ring_at": now, "stop_code": None, "tries": 0, "crashes": 0}
+            for name, value in first.items():
                 values[name] = case((row.cancelling, value), else_=values[name])
         with self.writing() as connection:
             got = connection.execute(

@@ -22,7 +22,7 @@ from workflow.errors import Invalid, Misconfigured, RetryLater
 from workflow.models import DocumentKind
 from workflow.settings import Settings
 from workflow.states import RETRY, WAY, Stage, State
-from workflow.store import CLOCK_TOLERANCE, HISTORY, SHIPMENT, Left, Notice, Settlement, Store, connect
+from workflow.store import CLOCK_TOLERANCE, HISTORY, SHIPMENT, Claim, Left, Notice, Settlement, Store, connect
 
 Notify = Callable[..., str]
 LEASE = timedelta(seconds=60)
@@ -612,3 +612,66 @@ def test_every_table_of_the_models_is_there(store: Store) -> None:
 
 def test_the_engine_and_the_store_agree_on_ids(engine: Engine) -> None:
     assert engine.receive(notification("FBA9"))[0] == f"{SELLER}/FBA9"
+
+
+# -- sending ------------------------------------------------------------------------------------------------
+
+
+def test_a_send_taken_back_leaves_the_mark_of_an_earlier_one(
+    store: Store, engine: Engine, notify: Notify, clock: Clock
+) -> None:
+    id = notify()
+    first = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert first is not None
+    assert store.mark_sent(first)
+    sent = clock()
+    clock.pass_(minutes=5)
+    second = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert second is not None
+    assert store.mark_sent(second)
+    assert row_of(store, id).sent_at == clock()
+    store.mark_unsent(second)
+    assert row_of(store, id).sent_at == sent
+
+
+def test_who_sends_has_a_whole_lease_to_wait_for_the_answer(store: Store, notify: Notify, clock: Clock) -> None:
+    id = notify()
+    claim = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert claim is not None
+    clock.pass_(seconds=50)
+    assert store.mark_sent(claim)
+    row = row_of(store, id)
+    assert row.lease_until == row.ring_at == clock() + LEASE
+    clock.pass_(seconds=50)
+    assert store.claim(id, Stage.FETCH, lease=LEASE) is None
+
+
+def test_a_cancellation_asked_for_while_a_stage_fails_begins_its_own_tries(
+    store: Store, engine: Engine, notify: Notify, clock: Clock
+) -> None:
+    id = notify()
+    put(store, id, tries=99)
+
+    def meanwhile(claim: Claim) -> Done:
+        notify(status="Cancelled")
+        raise RetryLater("http-503", "away")
+
+    engine.advance(id, Stage.FETCH, meanwhile)
+    row = row_of(store, id)
+    assert (row.cancelling, row.tries, row.due_at) == (True, 0, clock())
+
+
+def test_what_a_stage_finds_cancelled_rests_though_a_cancellation_was_asked_for_meanwhile(
+    store: Store, engine: Engine, notify: Notify
+) -> None:
+    id = notify()
+    put(store, id, state=State.GENERATED)
+
+    def meanwhile(claim: Claim) -> Done:
+        notify(status="Cancelled")
+        return Done(state=State.CANCELLED, code="101")
+
+    engine.advance(id, Stage.AUTHORIZE, meanwhile)
+    row = row_of(store, id)
+    assert (row.state, row.cancelling, row.due_at, row.ring_at) == (State.CANCELLED, False, None, None)
+    assert store.unfinished() == 0
