@@ -1,9 +1,10 @@
 """Who sells and what: sellers with their sealed secrets, and the tax data of their products."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from workflow.models import Product, Seller
 from workflow.store import SHIPMENT, Store, table
@@ -49,6 +50,8 @@ class Catalog:
     def resume_seller(self, id: str, *, actor: str) -> int:
         """Lift the seller's stop and make due what it held up; returns how many shipments."""
         with self._store.writing() as connection:
+            # First the stop, then what it holds: a stage that is just stopping for it waits, and sees that it has gone.
+            connection.execute(update(SELLER).where(SELLER.c.id == id).values(stop_code=None, stop_reason=None))
             held = (
                 connection.execute(
                     select(SHIPMENT.c.id).where(SHIPMENT.c.seller_id == id, SHIPMENT.c.stop_code == "seller-stopped")
@@ -56,8 +59,18 @@ class Catalog:
                 .scalars()
                 .all()
             )
-            connection.execute(update(SELLER).where(SELLER.c.id == id).values(stop_code=None, stop_reason=None))
         return sum(self._store.retry(shipment, actor=actor) is not None for shipment in held)
+
+    def release(self, id: str, seller_id: str, connection: Connection, now: datetime) -> None:
+        """In the transaction that stops a shipment for its seller: due at once if the seller was mended meanwhile."""
+        # The lock makes a resume wait, which then sees this shipment among the held; or us, who then see no stop.
+        mended = connection.execute(
+            select(SELLER.c.stop_code.is_(None)).where(SELLER.c.id == seller_id).with_for_update(read=True)
+        ).scalar_one_or_none()
+        if mended:
+            connection.execute(
+                update(SHIPMENT).where(SHIPMENT.c.id == id).values(due_at=now, ring_at=now, stop_code=None)
+            )
 
     def put_products(self, seller_id: str, products: Iterable[tuple[str, dict[str, Any]]]) -> int:
         """Add or replace products, all or none; returns how many."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -195,7 +196,7 @@ class Engine:
 
     def _judge(self, claim: Claim, stage: Stage, found: Done | NfeError, crashes: int) -> tuple[Outcome, Settlement]:
         if isinstance(found, Done):
-            return self._finish(claim, found)
+            return self._finish(claim, stage, found)
         if isinstance(found, RetryLater):
             return self._postpone(claim, found, crashes)
         if isinstance(found, SellerStopped):
@@ -205,7 +206,7 @@ class Engine:
             return self._stop(claim, found, stop_code=SELLER_STOPPED)
         return self._stop(claim, found, stop_code=found.code)
 
-    def _finish(self, claim: Claim, done: Done) -> tuple[Outcome, Settlement]:
+    def _finish(self, claim: Claim, stage: Stage, done: Done) -> tuple[Outcome, Settlement]:
         refused = done.state in (State.REJECTED, State.ERRORED)
         kind = Kind.REFUSED if refused else Kind.DONE if done.state is not claim.state else Kind.WAITING
         due = None if done.state in SETTLED else done.after
@@ -220,7 +221,8 @@ class Engine:
             access_key=done.access_key,
             also=done.also,
         )
-        goes_on = due == NOW and next_stage(done.state) in remaining(claim.state)[1:]
+        # A cancellation is a chain of one link, even where it finds an NF-e that must be cancelled at SEFAZ.
+        goes_on = due == NOW and stage is not Stage.CANCEL and next_stage(done.state) in remaining(claim.state)[1:]
         return Outcome(kind, done.state, done.code, done.reason, due, goes_on), settlement
 
     def _postpone(self, claim: Claim, error: RetryLater, crashes: int) -> tuple[Outcome, Settlement]:
@@ -242,6 +244,7 @@ class Engine:
         return Outcome(Kind.WAITING, claim.state, error.code, error.message, wait), settlement
 
     def _stop(self, claim: Claim, error: NfeError, *, stop_code: str) -> tuple[Outcome, Settlement]:
+        also = partial(self.catalog.release, claim.id, claim.seller_id) if stop_code == SELLER_STOPPED else None
         settlement = Settlement(
             state=claim.state,
             outcome=str(Kind.STOPPED),
@@ -250,5 +253,6 @@ class Engine:
             code=error.code,
             reason=error.message,
             stop_code=stop_code,
+            also=also,
         )
         return Outcome(Kind.STOPPED, claim.state, error.code, error.message), settlement

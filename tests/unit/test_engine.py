@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.conftest import SELLER, Clock, notification
 from workflow import engine as engine_module
-from workflow.engine import Done, Engine, Kind, Reception
+from workflow.engine import SELLER_STOPPED, Done, Engine, Kind, Reception
 from workflow.errors import Invalid, LostAnswer, RetryLater, SellerStopped
 from workflow.models import DocumentKind
 from workflow.settings import Settings
@@ -225,6 +225,22 @@ def test_a_seller_that_must_be_mended_stops_and_goes_on_when_resumed(
     assert (seller.stop_code, row.stop_code, row.due_at) == ("certificate-expired", "seller-stopped", None)
     assert engine.catalog.resume_seller(SELLER, actor="maria") == 1
     assert engine.advance(id, Stage.FETCH, fetched).kind is Kind.DONE
+
+
+def test_a_shipment_that_stops_for_a_seller_who_was_just_mended_goes_on(
+    engine: Engine, store: Store, notify: Notify, clock: Clock
+) -> None:
+    id = notify()
+
+    def sees_the_old_stop(claim: Claim) -> Done:
+        engine.catalog.resume_seller(SELLER, actor="maria")  # holds nothing up yet: nobody comes back for us
+        raise SellerStopped(SELLER_STOPPED, "certificate-expired: renew the A1")
+
+    engine.catalog.stop_seller(SELLER, "certificate-expired", "renew the A1")
+    engine.advance(id, Stage.FETCH, sees_the_old_stop)
+    row = store.shipment(id)
+    assert row is not None
+    assert (row.stop_code, row.due_at, row.ring_at) == (None, clock(), clock())
 
 
 def test_a_cancellation_goes_before_the_next_stage(engine: Engine, store: Store, notify: Notify) -> None:
