@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from workflow.models import Number, NumberSeries, NumberStatus
+from workflow.errors import Invalid
+from workflow.models import Number, NumberSeries, NumberStatus, Shipment
 
 NUMBER: Any = Number.__table__  # type: ignore[attr-defined]  # SQLModel does not type the attribute
 SERIES: Any = NumberSeries.__table__  # type: ignore[attr-defined]
+SHIPMENT: Any = Shipment.__table__  # type: ignore[attr-defined]
 
 
 class Reserved(NamedTuple):
@@ -36,8 +38,11 @@ class Range(NamedTuple):
 def reserve(
     connection: Connection, shipment_id: str, turn: int, where: Range, draw_cNF: Callable[[int], str], now: datetime
 ) -> Reserved:
-    """The shipment's number: the one it has, or the series' next, bound to it in the caller's transaction."""
-    mine = _of(connection, shipment_id, turn)
+    """The shipment's number: the one it has, or the series' next, bound to it in the caller's transaction.
+
+    Raise Invalid('number-of-another-series') when it has one elsewhere: in this series another note may have it.
+    """
+    mine = _of(connection, shipment_id, turn, where)
     if mine is not None:
         return mine
     nNF = _take(connection, where)
@@ -75,11 +80,27 @@ def decide(
     )
 
 
-def _of(connection: Connection, shipment_id: str, turn: int) -> Reserved | None:
+def give_up(connection: Connection, shipment_id: str, turn: int, status: NumberStatus, *, now: datetime) -> None:
+    """Record that a number is another note's: the shipment's next document takes the next one."""
+    decide(connection, shipment_id, turn, status, now=now)
+    connection.execute(
+        update(SHIPMENT).where(SHIPMENT.c.id == shipment_id, SHIPMENT.c.turn == turn).values(turn=turn + 1)
+    )
+
+
+def _of(connection: Connection, shipment_id: str, turn: int, where: Range) -> Reserved | None:
     row = connection.execute(
-        select(NUMBER.c.number, NUMBER.c.random_code).where(NUMBER.c.shipment_id == shipment_id, NUMBER.c.turn == turn)
+        select(*NUMBER.c).where(NUMBER.c.shipment_id == shipment_id, NUMBER.c.turn == turn)
     ).one_or_none()
-    return None if row is None else Reserved(row.number, row.random_code)
+    if row is None:
+        return None
+    if (row.cnpj, row.environment, row.series) != (where.cnpj, where.environment, where.series):
+        raise Invalid(
+            "number-of-another-series",
+            f"nNF {row.number} was taken from series {row.series}, tpAmb {row.environment}, CNPJ {row.cnpj}, which is "
+            "no longer the seller's; set the seller back, or cancel the shipment",
+        )
+    return Reserved(row.number, row.random_code)
 
 
 def _take(connection: Connection, where: Range) -> int:

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from tests.unit.test_store import add_shipments, another_store, seller
+from workflow.errors import Invalid
 from workflow.models import NumberStatus
-from workflow.numbers import NUMBER, Range, Reserved, decide, reserve
+from workflow.numbers import NUMBER, Range, Reserved, decide, give_up, reserve
 from workflow.store import Store
 
 __all__ = ["seller"]
@@ -172,3 +173,24 @@ def test_the_code_is_drawn_for_the_number_taken(store: Store) -> None:
         with store.writing() as connection:
             reserve(connection, id, 1, WHERE, draw, NOW)
     assert drawn == [1, 2]
+
+
+def test_a_number_of_another_series_is_not_used_in_this_one(store: Store) -> None:
+    """A seller that goes from homologation to production, or to another series, has shipments with old numbers."""
+    (id,) = add_shipments(store, 1)
+    take(store, id)
+    for where in (Range(WHERE.cnpj, 1, 1), Range(WHERE.cnpj, 2, 7), Range("99999999000272", 2, 1)):
+        with pytest.raises(Invalid, match="number-of-another-series"):
+            take(store, id, where=where)
+    assert take(store, id).nNF == 1
+
+
+def test_a_number_given_up_is_another_notes_and_the_next_turn_takes_the_next(store: Store) -> None:
+    (id,) = add_shipments(store, 1)
+    take(store, id)
+    with store.writing() as connection:
+        give_up(connection, id, 1, NumberStatus.USED, now=NOW)
+    row = store.shipment(id)
+    assert row is not None
+    assert take(store, id, turn=row.turn).nNF == 2
+    assert [(row.number, row.status) for row in rows(store)] == [(1, NumberStatus.USED), (2, NumberStatus.RESERVED)]
