@@ -4,7 +4,11 @@ Sources: MOC 7.0 Anexo I, 4.3 and 4.4; Nota Técnica 2018.002 (cStat 656). 104 s
 that the note was authorised; 100 and 150 say so, and only with our key and our digest.
 """
 
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from workflow import numbers
 from workflow.clients.sefaz import Authorization, Consultation
@@ -20,10 +24,14 @@ AUTHORIZED = frozenset({"100", "150"})
 CANCELLED = frozenset({"101", "151", "155"})
 #: SEFAZ has no note with this key: the same bytes may be sent again.
 UNKNOWN_KEY = "217"
-#: This key is authorised already: an earlier answer was lost.
-DUPLICATE = "204"
-#: SEFAZ cannot now: batch received or in process, service paused or down, not catalogued.
-LATER = frozenset({"103", "105", "106", "108", "109", "999"})
+#: This key is authorised, or cancelled, already: an earlier answer was lost.
+DUPLICATE = frozenset({"204", "218"})
+#: The number is lost to us: denied (110, 205), voided (206), or another key's (539). A retry takes the next one.
+BURNT = {
+    "110": NumberStatus.USED, "205": NumberStatus.USED, "206": NumberStatus.VOIDED, "539": NumberStatus.USED,
+}  # fmt: skip
+#: SEFAZ cannot now: batch received or in process, service paused or down, this number in process, not catalogued.
+LATER = frozenset({"103", "105", "106", "108", "109", "635", "999"})
 #: Consumo indevido: every request for an hour is refused, and each one begins the hour again.
 BLOCKED = "656"
 BLOCKED_FOR = timedelta(minutes=65)
@@ -35,18 +43,26 @@ def after_answer(claim: Claim, tools: Tools, signed: bytes, answer: Authorizatio
         if answer.protNFe is None:
             raise LostAnswer("no-protocol", f"SEFAZ said {answer.cStat} without a protocol; it is asked by key")
         return _authorized(claim, signed, answer.protNFe, answer.cStat, answer.xMotivo)
-    if answer.cStat == DUPLICATE:
+    if answer.cStat in DUPLICATE:
         found = ask_by_key(claim, tools, signed)
         if found is None:
-            raise RetryLater(DUPLICATE, "SEFAZ calls the note a duplicate but does not know its key; asked again later")
+            raise RetryLater(answer.cStat, "SEFAZ says it has the note but does not know its key; asked again later")
         return found
-    _wait_if_told(answer.cStat, answer.xMotivo)
+    wait_if_told(answer.cStat, answer.xMotivo)
     return Done(
         state=State.REJECTED,
         documents=() if answer.protNFe is None else (Left(DocumentKind.REJECTION, answer.protNFe),),
         code=answer.cStat,
         reason=answer.xMotivo,
+        also=_number_given_up(claim, answer.cStat),
     )
+
+
+def _number_given_up(claim: Claim, cStat: str) -> Callable[[Connection, datetime], None] | None:
+    status = BURNT.get(cStat)
+    if status is None:
+        return None
+    return lambda connection, now: numbers.give_up(connection, claim.id, claim.turn, status, now=now)
 
 
 def ask_by_key(claim: Claim, tools: Tools, signed: bytes) -> Done | None:
@@ -66,12 +82,13 @@ def _after_question(claim: Claim, signed: bytes, answer: Consultation) -> Done |
             raise RetryLater("no-protocol", f"SEFAZ said {answer.cStat} without a protocol; asked again later")
         return _authorized(claim, signed, answer.protNFe, answer.cStat, answer.xMotivo)
     if answer.cStat in CANCELLED:
-        return Done(state=State.CANCELLED, code=answer.cStat, reason=answer.xMotivo)
-    _wait_if_told(answer.cStat, answer.xMotivo)
+        return _used(claim, State.CANCELLED, protocol.chNFe_of(signed), answer.cStat, answer.xMotivo)
+    wait_if_told(answer.cStat, answer.xMotivo)
     raise Invalid(answer.cStat, answer.xMotivo)
 
 
-def _wait_if_told(cStat: str, xMotivo: str) -> None:
+def wait_if_told(cStat: str, xMotivo: str) -> None:
+    """Raise RetryLater where SEFAZ decided nothing and says so."""
     if cStat in LATER:
         raise RetryLater(cStat, xMotivo)
     if cStat == BLOCKED:
@@ -80,10 +97,14 @@ def _wait_if_told(cStat: str, xMotivo: str) -> None:
 
 def _authorized(claim: Claim, signed: bytes, protNFe: bytes, cStat: str, xMotivo: str) -> Done:
     nfeproc = protocol.splice(signed, protNFe)
-    key = protocol.chNFe_of(signed)
+    done = _used(claim, State.AUTHORIZED, protocol.chNFe_of(signed), cStat, xMotivo)
+    return replace(done, documents=(Left(DocumentKind.NFEPROC, nfeproc),))
+
+
+def _used(claim: Claim, state: State, key: str, cStat: str, xMotivo: str) -> Done:
+    """SEFAZ has, or had, an authorised NF-e: its number is used for ever."""
     return Done(
-        state=State.AUTHORIZED,
-        documents=(Left(DocumentKind.NFEPROC, nfeproc),),
+        state=state,
         code=cStat,
         reason=xMotivo,
         also=lambda connection, now: numbers.decide(
