@@ -3,11 +3,11 @@
 Before SEFAZ authorised the NF-e by not going on; afterwards by event 110111, inside its deadline.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tasks.app import stage
 from workflow import numbers
-from workflow.authorization import ask_by_key
+from workflow.authorization import CANCELLED, ask_by_key, wait_if_told
 from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind, NumberStatus
@@ -19,8 +19,10 @@ from workflow.tools import Tools
 
 #: 135 registered, 136 registered without its NF-e, 155 registered after the deadline (MOC 7.0 Anexo I, 4.4).
 REGISTERED = frozenset({"135", "136", "155"})
-#: The event is there already: an earlier answer was lost.
-DUPLICATE = "573"
+#: Cancelled already, or the event is there already: an earlier answer was lost.
+DUPLICATE = frozenset({"420", "573"})
+#: From a send without an answer until SEFAZ's "I have no such NF-e" counts: it may still be in a queue on its way.
+UNTIL_CERTAIN = timedelta(minutes=15)
 #: xJust has 15 to 255 characters.
 MIN_REASON, MAX_REASON = 15, 255
 
@@ -31,15 +33,21 @@ def cancel(claim: Claim, tools: Tools) -> Done:
     if claim.state in AUTHORIZED_AND_LATER:
         return _cancel_at_sefaz(claim, tools)
     if claim.state is State.GENERATED and claim.sent_at is not None:
-        signed = tools.document(claim.id, DocumentKind.NFE)
-        found = ask_by_key(claim, tools, signed)
-        if found is not None and found.state is State.AUTHORIZED:
-            return found  # it was authorised after all: the next try cancels it there
+        found = ask_by_key(claim, tools, tools.document(claim.id, DocumentKind.NFE))
+        if found is not None:
+            return found  # authorised after all: the next try cancels it there
+        _wait_until_certain(claim.sent_at, tools)
     return Done(
         state=State.CANCELLED,
         reason="no NF-e was authorised; its number, if any, is to be voided",
         also=lambda connection, now: numbers.decide(connection, claim.id, claim.turn, NumberStatus.UNUSED, now=now),
     )
+
+
+def _wait_until_certain(sent_at: datetime, tools: Tools) -> None:
+    wait = sent_at + UNTIL_CERTAIN - tools.store.now()
+    if wait > timedelta():
+        raise RetryLater("maybe-on-its-way", "the NF-e was sent and not answered: SEFAZ is asked once more", after=wait)
 
 
 def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
@@ -70,19 +78,18 @@ def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
             code=answer.cStat,
             reason=answer.xMotivo,
         )
-    if answer.cStat == DUPLICATE and _is_cancelled(claim, tools, protocol):
+    if answer.cStat in DUPLICATE and _is_cancelled(claim, tools, protocol):
         return Done(state=State.CANCELLED, code=answer.cStat, reason=answer.xMotivo)
+    wait_if_told(answer.cStat, answer.xMotivo)
     raise Invalid(answer.cStat, answer.xMotivo)
 
 
 def _is_cancelled(claim: Claim, tools: Tools, protocol: Protocol) -> bool:
     seller = tools.seller(claim.seller_id)
     with seller.consult_permit(protocol.chNFe, claim.id):
-        return seller.sefaz.consult(protocol.chNFe, uf=seller.uf, tpAmb=seller.issuer.tpAmb).cStat in (
-            "101",
-            "151",
-            "155",
-        )
+        answer = seller.sefaz.consult(protocol.chNFe, uf=seller.uf, tpAmb=seller.issuer.tpAmb)
+    wait_if_told(answer.cStat, answer.xMotivo)
+    return answer.cStat in CANCELLED
 
 
 def _check_deadline(tools: Tools, protocol: Protocol) -> None:
