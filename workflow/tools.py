@@ -34,8 +34,9 @@ from workflow.store import Claim, Store, connect
 
 #: Sellers whose clients a process keeps; each holds a key, a certificate and a few connections.
 KEPT_SELLERS = 256
-#: NFeConsultaProtocolo4 answers at most ten questions about a key per hour (MOC 7.0 Anexo I, 4.3).
-CONSULTS = Plan(rate=10 / 3600, burst=10)
+#: NFeConsultaProtocolo4 answers at most ten questions about a key per hour (MOC 7.0 Anexo I, 4.3): five at once and
+#: five more in the hour that follows.
+CONSULTS = Plan(rate=5 / 3600, burst=5)
 
 
 class SellerSecrets(NamedTuple):
