@@ -1,17 +1,21 @@
 """poll: SUBMITTED → ACCEPTED or ERRORED, or SUBMITTED again with a longer wait. The wait is in the row."""
 
 from datetime import timedelta
+from itertools import takewhile
 
 from tasks.app import stage
 from workflow.engine import Done
+from workflow.errors import Invalid
 from workflow.models import DocumentKind
 from workflow.settings import Settings
-from workflow.states import State
+from workflow.states import Stage, State
 from workflow.store import Claim, Left
 from workflow.tools import Tools
 
-#: Answers of NotFound after which Amazon is believed not to have the file.
+#: Answers of NotFound, one after the other, after which Amazon is believed not to have the file.
 NOT_FOUND_LIMIT = 3
+#: Submissions that Amazon may lose before a person is asked.
+LOST_LIMIT = 3
 
 
 @stage
@@ -26,12 +30,24 @@ def poll(claim: Claim, tools: Tools) -> Done:
     if status == "Errored":
         reason = "Amazon gives no reason; compare CNPJ, buyer and amounts with Seller Central, then `nfe retry`"
         return Done(state=State.ERRORED, documents=verdict, code=status, reason=reason)
-    if status == "NotFound" and claim.tries >= NOT_FOUND_LIMIT:
+    if status == "NotFound" and _is_lost(claim, tools):
         return Done(state=State.AUTHORIZED, code=status, reason="Amazon does not have the file: it is submitted again")
     wait = gap(claim.tries, tools.settings)
     if status in ("Processing", "NotFound"):
         return Done(state=State.SUBMITTED, after=wait, code=status)
     return Done(state=State.SUBMITTED, after=wait, code="unknown-status", reason=f"Amazon says {status[:40]!r}")
+
+
+def _is_lost(claim: Claim, tools: Tools) -> bool:
+    """Whether Amazon has not had the file for some time; raise Invalid when that happens again and again."""
+    lines = [line for line in tools.store.history(claim.id) if line.stage in (Stage.POLL, Stage.SUBMIT, "retry")]
+    in_a_row = list(takewhile(lambda line: line.stage == Stage.POLL and line.code == "NotFound", reversed(lines)))
+    if len(in_a_row) + 1 < NOT_FOUND_LIMIT:
+        return False
+    since = list(takewhile(lambda line: line.stage != "retry", reversed(lines)))
+    if sum(line.state == State.AUTHORIZED and line.code == "NotFound" for line in since) >= LOST_LIMIT:
+        raise Invalid("file-not-kept", f"Amazon took the file {LOST_LIMIT + 1} times and never had it; ask its support")
+    return True
 
 
 def gap(polls: int, settings: Settings) -> timedelta:
