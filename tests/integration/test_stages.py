@@ -1,0 +1,197 @@
+"""What a search of the model once found, told as single stories: the real engine and stages, a world in this process."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.test_model import ACTS, AMAZON, register_seller, sell_products
+from tests.integration.world import Clock, Fault, FrailStore, Kit, Ordeal, World
+from workflow.crypto import Vault, new_key
+from workflow.engine import Outcome
+from workflow.migrations import upgrade
+from workflow.models import NumberStatus
+from workflow.nfe.certificate import SigningKey
+from workflow.numbers import NUMBER
+from workflow.sandbox import shipments
+from workflow.settings import Settings
+from workflow.states import Stage, State, next_stage
+from workflow.store import connect, shipment_id
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class House:
+    """One shipment of one seller."""
+
+    def __init__(self, url: str, key: SigningKey) -> None:
+        engine = connect(url)
+        upgrade(engine)
+        (example,) = shipments.demo_shipments(1, now=NOW, only_good=True)
+        self.clock = Clock(NOW)
+        self.world = World(self.clock, [example])
+        self.store = FrailStore(engine, Vault([new_key()]))
+        self.store.set_clock(self.clock)
+        self.kit = Kit(Settings(amazon_url=AMAZON), self.store, self.world, key)
+        register_seller(self.kit)
+        sell_products(self.kit)
+        self.example = example
+        self.id = shipment_id(shipments.SELLER_ID, example.shipment_id)
+        self.announce("Created")
+
+    @property
+    def row(self) -> Any:
+        """The shipment's."""
+        return self.store.shipment(self.id)
+
+    @property
+    def numbers(self) -> list[Any]:
+        """(nNF, status) of all."""
+        with self.store.reading() as connection:
+            rows = connection.execute(NUMBER.select().order_by(NUMBER.c.number)).all()
+        return [(row.number, row.status) for row in rows]
+
+    def announce(self, status: str) -> None:
+        """Amazon's notification."""
+        self.kit.engine.receive(json.dumps(shipments.notification(self.example.details, status)).encode())
+
+    def go(self, *faults: Fault) -> Outcome:
+        """Run the stage whose turn it is, as soon as it is due."""
+        stage = next_stage(State(self.row.state), cancelling=self.row.cancelling)
+        assert stage is not None
+        self.clock.moment = max(self.clock.moment, self.row.due_at)
+        with self.world.meets(Ordeal(deque(faults))):
+            return self.kit.engine.advance(self.id, stage, partial(_swapped, stage, self.kit))
+
+    def go_to(self, state: State) -> None:
+        """Run stages, all of which succeed, up to a state."""
+        while self.row.state != state:
+            self.go()
+
+
+def _swapped(stage: Stage, kit: Kit, claim: Any) -> Any:
+    return ACTS[stage](claim, kit)
+
+
+@pytest.fixture
+def house(tmp_path: Path, signing_key: SigningKey) -> Iterator[House]:
+    """A shipment that was just announced."""
+    made = House(f"sqlite:///{tmp_path / 'house.sqlite3'}", signing_key)
+    yield made
+    made.store.engine.dispose()
+
+
+def test_a_send_that_failed_after_a_lost_one_does_not_make_the_lost_one_forgotten(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.LATE)
+    house.go(Fault.NONE, Fault.AWAY)  # SEFAZ knows no such NF-e yet; then it is out of reach
+    assert house.row.sent_at is not None
+
+
+def test_a_note_on_its_way_is_not_called_cancelled_before_it_can_have_come(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.LATE)
+    house.announce("Cancelled")
+    assert house.go().code == "maybe-on-its-way"
+    assert (house.go().state, house.go().state) == (State.AUTHORIZED, State.CANCELLED)
+    assert [note.cancelled for note in house.world.sefaz.notes.values()] == [True]
+    assert house.numbers == [(1, NumberStatus.USED)]
+
+
+def test_a_note_that_never_came_is_cancelled_without_sefaz(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.LOST)
+    house.announce("Cancelled")
+    house.go()
+    assert house.go().state is State.CANCELLED
+    assert house.numbers == [(1, NumberStatus.UNUSED)]
+
+
+def test_a_cancellation_that_finds_an_authorised_note_goes_on_at_once(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.UNHEARD)
+    house.announce("Cancelled")
+    assert house.go().state is State.AUTHORIZED
+    assert house.row.ring_at == house.clock()  # its chain has no link left that could go on
+
+
+def test_a_number_that_is_still_in_process_is_not_refused(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.LATE)
+    assert house.go().code == "635"
+    house.clock.pass_(timedelta(minutes=11))
+    assert house.go().state is State.AUTHORIZED
+
+
+def test_a_note_cancelled_elsewhere_has_used_its_number(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.UNHEARD)
+    next(iter(house.world.sefaz.notes.values())).cancelled = True
+    assert house.go().state is State.CANCELLED
+    assert house.numbers == [(1, NumberStatus.USED)]
+
+
+def test_a_note_cancelled_elsewhere_while_we_cancel_it_has_used_its_number(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.UNHEARD)
+    next(iter(house.world.sefaz.notes.values())).cancelled = True
+    house.announce("Cancelled")
+    assert house.go().state is State.CANCELLED
+    assert house.numbers == [(1, NumberStatus.USED)]
+
+
+def test_a_number_that_another_program_used_is_given_up_for_the_next(house: House) -> None:
+    house.world.sefaz.take(shipments.SELLER_CNPJ, serie=1, nNF=1)
+    house.go_to(State.REJECTED)
+    house.store.retry(house.id, actor="maria")
+    house.go_to(State.AUTHORIZED)
+    assert house.numbers == [(1, NumberStatus.USED), (2, NumberStatus.USED)]
+
+
+@pytest.mark.parametrize("fault", [Fault.BUSY, Fault.BLOCKED, Fault.ODD])
+def test_a_cancellation_waits_for_a_sefaz_that_cannot_now(house: House, fault: Fault) -> None:
+    house.go_to(State.AUTHORIZED)
+    house.announce("Cancelled")
+    house.go(fault)
+    assert house.row.stop_code is None
+    assert house.go().state is State.CANCELLED
+
+
+def test_a_question_that_sefaz_does_not_answer_now_is_no_answer(house: House) -> None:
+    house.go_to(State.AUTHORIZED)
+    house.announce("Cancelled")
+    house.go(Fault.UNHEARD)
+    house.go(Fault.BLOCKED)
+    assert house.row.stop_code is None
+    assert house.go().state is State.CANCELLED
+
+
+def test_sefaz_is_asked_for_a_key_no_more_than_ten_times_an_hour(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.LOST)
+    until = house.clock() + timedelta(hours=3)
+    while house.clock() < until:
+        house.go(Fault.NONE, Fault.LOST)
+    assert house.world.sefaz.complaints == []
+
+
+def test_one_passing_not_found_after_many_questions_submits_nothing_again(house: House) -> None:
+    house.go_to(State.SUBMITTED)
+    house.world.amazon.may_lag = True
+    for fault in (Fault.AWAY, Fault.AWAY, Fault.AWAY, Fault.ODD):
+        house.go(fault)
+    assert house.row.state == State.SUBMITTED
+
+
+def test_a_file_that_amazon_never_keeps_is_a_persons_matter_after_some_submissions(house: House) -> None:
+    house.go_to(State.SUBMITTED)
+    while house.row.due_at is not None:
+        house.world.amazon.forget(house.example.shipment_id)
+        house.go()
+    assert house.row.stop_code == "file-not-kept"
+    assert len(house.world.amazon.submitted[house.example.shipment_id]) == 4
