@@ -10,8 +10,9 @@ from workflow.errors import Invalid
 from workflow.nfe.schema import parsed
 from workflow.nfe.signature import NFE, digest_value
 
-#: 100 authorised, 150 authorised after the deadline (MOC 7.0 Anexo I, 4.4).
-AUTHORIZED = frozenset({"100", "150"})
+#: 100 authorised, 150 authorised after the deadline (MOC 7.0 Anexo I, 4.4), 120 authorised with a remark
+#: (NT 2026.002 v1.11; announced for the NFC-e first).
+AUTHORIZED = frozenset({"100", "120", "150"})
 
 _DECLARATION = re.compile(rb"^\s*(?:\xef\xbb\xbf)?\s*<\?xml[^>]*\?>\s*")
 

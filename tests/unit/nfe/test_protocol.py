@@ -44,6 +44,12 @@ def test_the_stored_bytes_stand_unchanged_in_a_valid_nfeproc(signed: bytes, decl
     assert protocol_of(nfeProc) == parse_protocol(given)
 
 
+@pytest.mark.parametrize("cStat", ["100", "120", "150"])
+def test_each_way_of_being_authorised_makes_a_valid_nfeproc(signed: bytes, cStat: str) -> None:
+    given = protNFe(chNFe_of(signed), digest_value(signed), cStat=cStat)
+    schema.validate(splice(signed, given), "procNFe")
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

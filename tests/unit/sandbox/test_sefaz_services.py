@@ -8,6 +8,7 @@ from workflow.clients.sefaz import SefazClient
 from workflow.nfe.event import render_cancellation, splice_event
 from workflow.nfe.reactions import OUTAGE, Reaction, reaction
 from workflow.nfe.signature import sign
+from workflow.nfe.voiding import render_voiding
 from workflow.sandbox.shipments import SELLER_CNPJ
 
 from . import conftest
@@ -110,3 +111,68 @@ def test_a_fault_and_a_block_hit_one_place(seller: Seller, client: SefazClient, 
     assert client.service_status(**SVC).cStat == "107"
     counts = seller.sefaz.book.dump()["counts"]
     assert counts == {"NFeStatusServico4": 2, "svc/NFeStatusServico4": 1}
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+def test_every_service_is_understood_in_either_soap(
+    seller: Seller, client: SefazClient, note: Draw, version: str
+) -> None:
+    seller.control("settings", {"soap": version, "async_batches": True})
+    nfe = note()
+    received = client.authorize(nfe, **SP, idLote="1")
+    answers = [
+        received.cStat,
+        client.receipt(received.nRec or "", **SP).cStat,
+        client.consult(conftest.key_in(nfe), **SP).cStat,
+        client.service_status(**SP).cStat,
+        client.service_status(**SVC).cStat,
+        client.taxpayer(**SP, cnpj=SELLER_CNPJ).cStat,
+        client.void(sign(_voiding(), seller.key), **SP).cStat,
+        client.send_event(sign(_cancellation(nfe, seller), seller.key), **SP, idLote="1").cStat,
+    ]
+    assert answers == ["103", "100", "100", "107", "114", "259", "102", "135"]
+
+
+def _cancellation(nfe: bytes, seller: Seller) -> bytes:
+    return conftest.unsigned_event(nfe, seller.sefaz.book.by_key[conftest.key_in(nfe)].nProt)
+
+
+def _voiding() -> bytes:
+    return render_voiding(
+        uf="SP", cnpj=SELLER_CNPJ, year=datetime.now(UTC).year, serie=1, first=7, last=7,
+        justification="Numero reservado e nao usado", tpAmb=2, templates=TEMPLATES,
+    )  # fmt: skip
+
+
+#: What a shipment may meet, and how the local SEFAZ is told to say it: a refusal on demand says any code.
+EVERY = [
+    "203",
+    "208",
+    "213",
+    "225",
+    "252",
+    "280",
+    "291",
+    "302",
+    "404",
+    "452",
+    "502",
+    "562",
+    "588",
+    "598",
+    "610",
+    "656",
+    "704",
+    "781",
+    "999",
+    "1115",
+]
+
+
+@pytest.mark.parametrize("cStat", EVERY)
+def test_any_decision_can_be_met_on_demand(seller: Seller, client: SefazClient, note: Draw, cStat: str) -> None:
+    seller.control("refusals", {"match": "1", "cStat": cStat, "times": 1})
+    found = client.authorize(note(), **SP, idLote="1")
+    assert (found.cStat, found.batch_cStat) == (cStat, "104")
+    assert reaction(found.cStat) is not Reaction.DONE
+    assert client.authorize(note(), **SP, idLote="1").cStat == "100"
