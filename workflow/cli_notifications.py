@@ -34,7 +34,7 @@ def setup_notifications(
     if not json:
         # Before Amazon is asked: it refuses a queue that it may not write to.
         print(text.dumps(policy, indent=2), flush=True)
-        display.errors.print(ADVICE, markup=False)
+        display.console.print(ADVICE, markup=False)
     agreed = setup(_api(seller), queue_arn, dry_run=dry_run)
     if json:
         display.as_json({"policy": policy, "dry_run": dry_run} | agreed._asdict())
