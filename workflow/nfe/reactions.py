@@ -5,11 +5,11 @@ its number free (NT 2024.001 ended the denials), so that data mended by a person
 other code nobody knows stops with a person.
 
     DONE          100 150 135 102 …    keep the protocol, spliced with the stored bytes, and go on
-    ASK_BY_KEY    204 573 106 …        SEFAZ has it already, or may: ask for the key; its answer decides
+    ASK_BY_KEY    204 218 573 106 …    SEFAZ has it already, or may: ask for the key; its answer decides
     RESEND        217                  SEFAZ never had it: send the same bytes (tpEmis 6, 7: to the SVC)
     WAIT          103 105 108 999 …    later; the bytes stay, the key is asked for first (103: its receipt)
     REJECTED_FIX  232 610 …            refused: a person mends the data, new bytes go out with the same number
-    NUMBER_BURNT  206 218 205 …        the number is lost (voided, cancelled, denied): the next one
+    NUMBER_BURNT  206 205 110 …        the number is lost (voided, denied): the next one
     NUMBER_TAKEN  539 562 613 …        another key holds the number: ask for `key_in(xMotivo)`; ours: adopt it,
                                        else the next number
     SELLER_STOP   203 213 280 781 …    certificate or registration: nothing of this seller goes out until mended
