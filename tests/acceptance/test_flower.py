@@ -33,7 +33,9 @@ def tasks_of(installation: Installation) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)  # the database has no part in this
 def test_flower_shows_each_stage_with_its_shipment_and_nothing_of_the_buyer(installation: Installation) -> None:
     examples = demo_shipments(12)
-    installation.sefaz.book.faults.add(Fault(operation="NFeAutorizacao4", kind="drop_before"))
+    waits = examples[2].details["BuyerTaxInfo"]["TaxClassifications"][0]["Value"]
+    installation.sefaz.book.faults.add(Fault(operation="NFeAutorizacao4", kind="drop_before", match=waits))
+    installation.environment["NFE_RING_AGAIN"] = "PT60S"  # one chain each, however slow the machine is
     installation.environment["NFE_FLOWER_BASIC_AUTH"] = "maria:secret"
     with installation.up():
         # Flower sees what happens while it runs.
