@@ -5,7 +5,7 @@ from datetime import datetime
 from tasks.app import stage
 from workflow import numbers
 from workflow.engine import Done
-from workflow.errors import Invalid
+from workflow.errors import Invalid, RetryLater
 from workflow.models import DocumentKind
 from workflow.nfe import rules, schema, signature, xml
 from workflow.nfe.access_key import draw_cNF
@@ -32,6 +32,9 @@ def generate(claim: Claim, tools: Tools) -> Done:
 
     where = numbers.Range(issuer.cnpj, issuer.tpAmb, issuer.serie, issuer.first_nNF)
     with tools.store.writing() as connection:
+        if not tools.store.is_ours(connection, claim):
+            # Whoever cancelled the shipment meanwhile has decided about its number: a new one would belong to nobody.
+            raise RetryLater("lease-lost", "the stage took longer than its lease; no number was taken", counts=False)
         reserved = numbers.reserve(
             connection, claim.id, claim.turn, where, lambda nNF: draw_cNF(nNF, tools.randbelow), now
         )

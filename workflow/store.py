@@ -307,6 +307,11 @@ class Store:
             got.access_key, token, now + lease, now,
         )  # fmt: skip
 
+    def is_ours(self, connection: Connection, claim: Claim) -> bool:
+        """Whether the shipment is still this claim's; if so, it stays so to the end of the transaction."""
+        found = connection.execute(select(SHIPMENT.c.lease).where(SHIPMENT.c.id == claim.id).with_for_update())
+        return bool(found.scalar_one() == claim.lease)
+
     def mark_sent(self, claim: Claim) -> bool:
         """Record, before it goes, that what cannot be undone may have left; False: the lease is lost, send nothing.
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_model import ACTS, AMAZON, register_seller, sell_products
-from tests.integration.world import Clock, Fault, FrailStore, Kit, Ordeal, World
+from tests.integration.world import Clock, Fault, FrailStore, Kit, Ordeal, Trouble, World
 from workflow.crypto import Vault, new_key
 from workflow.engine import Outcome
 from workflow.migrations import upgrade
@@ -40,6 +40,7 @@ class House:
         self.kit = Kit(Settings(amazon_url=AMAZON), self.store, self.world, key)
         register_seller(self.kit)
         sell_products(self.kit)
+        self.store.world = self.world
         self.example = example
         self.id = shipment_id(shipments.SELLER_ID, example.shipment_id)
         self.announce("Created")
@@ -84,6 +85,22 @@ def house(tmp_path: Path, signing_key: SigningKey) -> Iterator[House]:
     made = House(f"sqlite:///{tmp_path / 'house.sqlite3'}", signing_key)
     yield made
     made.store.engine.dispose()
+
+
+def test_a_worker_that_sleeps_until_its_shipment_is_cancelled_takes_no_number(house: House) -> None:
+    house.go_to(State.FETCHED)
+
+    def meanwhile() -> None:
+        house.clock.pass_(timedelta(minutes=10))
+        house.announce("Cancelled")
+        assert house.go().state is State.CANCELLED
+
+    before_the_number = 2  # after: before the claim, after the claim
+    ordeal = Ordeal(at=before_the_number, trouble=Trouble.SLEEPS, meanwhile=meanwhile)
+    with house.world.meets(ordeal):
+        house.kit.engine.advance(house.id, Stage.GENERATE, partial(_swapped, Stage.GENERATE, house.kit))
+    assert house.row.state == State.CANCELLED
+    assert house.numbers == []
 
 
 def test_a_send_that_failed_after_a_lost_one_does_not_make_the_lost_one_forgotten(house: House) -> None:
