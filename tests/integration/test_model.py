@@ -4,7 +4,7 @@ Each step is something that may happen: a notification, a sweep, a worker that m
 its lease while others go on, an operator's order, time. After each step the rows, SEFAZ's book and Amazon's book must
 agree; at the end the faults stop, an operator retries what waits, and every shipment must come to its end.
 
-NFE_MODEL_EXAMPLES (default 25) says how long to search; a failure prints how to repeat it.
+NFE_MODEL_EXAMPLES (default 40) says how long to search; a failure prints how to repeat it.
 """
 
 import json
@@ -47,7 +47,7 @@ from workflow.states import AUTHORIZED_AND_LATER, RETRY, SETTLED, Stage, State, 
 from workflow.store import DOCUMENT, HISTORY, SHIPMENT, Claim, shipment_id
 from workflow.tools import SellerSecrets
 
-EXAMPLES = int(os.environ.get("NFE_MODEL_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("NFE_MODEL_EXAMPLES", "40"))
 STEPS = int(os.environ.get("NFE_MODEL_STEPS", "40"))
 #: So that a month's end, with which the access key changes, comes soon.
 BEGIN = datetime(2026, 11, 30, 18, tzinfo=UTC)
@@ -71,10 +71,18 @@ gaps = st.sampled_from([timedelta(seconds=5), timedelta(minutes=1), timedelta(mi
 meanwhile_steps = st.tuples(
     st.sampled_from(["work", "work", "pass", "pass", "cancel", "cancelled", "retry", "resume", "renew"]), gaps, faults
 )
+#: Past the lease, something happens, and another worker goes on: what a sleeper is likeliest to spoil.
+stories = st.builds(
+    lambda what, faults: [("pass", LATEST, []), (what, LATEST, []), ("work", LATEST, faults), ("work", LATEST, [])],
+    st.sampled_from(["cancel", "cancelled", "work", "retry", "renew"]),
+    faults,
+)
 troubles = st.one_of(
     st.none(),
     st.none(),
-    st.tuples(st.sampled_from([*Trouble, Trouble.SLEEPS]), st.integers(0, 7), st.lists(meanwhile_steps, max_size=5)),
+    st.tuples(
+        st.sampled_from([*Trouble, Trouble.SLEEPS]), st.integers(0, 9), st.lists(meanwhile_steps, max_size=5) | stories
+    ),
 )
 
 
