@@ -15,6 +15,7 @@ QUIET = (
     "alembic",
     "fontTools",
     "fpdf",
+    "botocore",
     "celery.beat",
     "celery.worker.strategy",
     "celery.app.trace",

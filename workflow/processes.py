@@ -157,7 +157,7 @@ def _prefix(part: Part, lines: IO[bytes]) -> None:
     """Copy a part's output to ours, each line under its part's name."""
     with lines:
         for line in lines:
-            sys.stdout.write(f"{part:<6} | {line.decode(errors='replace').rstrip()}\n")
+            sys.stdout.write(f"{part:<8} | {line.decode(errors='replace').rstrip()}\n")
             sys.stdout.flush()
 
 

@@ -66,6 +66,7 @@ def settings(queues: Queues, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     # Waits of the consumer's own, short.
     monkeypatch.setattr(consume, "FIRST_WAIT", 0)
     monkeypatch.setattr(consume, "REST_BASE", consume.REST_BASE / 10)
+    monkeypatch.setattr(consume, "REST_CAP", consume.REST_BASE)
     return load()
 
 

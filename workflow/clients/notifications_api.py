@@ -93,7 +93,7 @@ class NotificationsApi:
         except SellerStopped as error:
             if error.code != "amazon-unauthorized":
                 raise
-            # The model says grantless; issue 1850 of selling-partner-api-docs tells of one who needed the seller's.
+            # The model says grantless; a developer reported that it took the seller's token only.
             self._api.call(call, self._seller)
 
     def _payload(self, call: Call, token: Token) -> Any:
