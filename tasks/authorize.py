@@ -1,10 +1,11 @@
 """authorize: GENERATED → AUTHORIZED or REJECTED. SEFAZ decides on the stored bytes."""
 
 from tasks.app import stage
-from workflow.authorization import after_answer, ask_by_key
+from workflow.authorization import after_answer, ask_by_key, place_of
 from workflow.engine import Done
 from workflow.errors import LostAnswer, RetryLater
 from workflow.models import DocumentKind
+from workflow.nfe.protocol import chNFe_of
 from workflow.store import Claim
 from workflow.tools import Tools
 
@@ -20,7 +21,13 @@ def authorize(claim: Claim, tools: Tools) -> Done:
     seller = tools.seller(claim.seller_id)
     tools.before_sending(claim)
     try:
-        answer = seller.sefaz.authorize(signed, uf=seller.uf, tpAmb=seller.issuer.tpAmb, idLote=tools.batch_id())
+        answer = seller.sefaz.authorize(
+            signed,
+            uf=seller.uf,
+            tpAmb=seller.issuer.tpAmb,
+            idLote=tools.batch_id(),
+            tpEmis=place_of(chNFe_of(signed)),
+        )
     except LostAnswer:
         raise
     except RetryLater:

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from tasks.app import stage
 from workflow import numbers
-from workflow.authorization import CANCELLED, ask_by_key, wait_if_told
+from workflow.authorization import ask_by_key, place_of, wait_if_told
 from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind, NumberStatus
 from workflow.nfe import event, signature
 from workflow.nfe.protocol import Protocol, protocol_of
+from workflow.nfe.reactions import Reaction, reaction
 from workflow.states import AUTHORIZED_AND_LATER, State
 from workflow.store import Claim, Left
 from workflow.tools import Tools
@@ -64,7 +65,13 @@ def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
     signed = signature.sign(unsigned, seller.signing_key)
     tools.before_sending(claim)
     try:
-        answer = seller.sefaz.send_event(signed, uf=seller.uf, tpAmb=seller.issuer.tpAmb, idLote=tools.batch_id())
+        answer = seller.sefaz.send_event(
+            signed,
+            uf=seller.uf,
+            tpAmb=seller.issuer.tpAmb,
+            idLote=tools.batch_id(),
+            tpEmis=place_of(protocol.chNFe),
+        )
     except LostAnswer:
         raise
     except RetryLater:
@@ -87,9 +94,11 @@ def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
 def _is_cancelled(claim: Claim, tools: Tools, protocol: Protocol) -> bool:
     seller = tools.seller(claim.seller_id)
     with seller.consult_permit(protocol.chNFe, claim.id):
-        answer = seller.sefaz.consult(protocol.chNFe, uf=seller.uf, tpAmb=seller.issuer.tpAmb)
+        answer = seller.sefaz.consult(
+            protocol.chNFe, uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place_of(protocol.chNFe)
+        )
     wait_if_told(answer.cStat, answer.xMotivo)
-    return answer.cStat in CANCELLED
+    return reaction(answer.cStat, "consulta") is Reaction.CANCELLED
 
 
 def _check_deadline(tools: Tools, protocol: Protocol) -> None:

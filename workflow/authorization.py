@@ -1,7 +1,7 @@
 """What SEFAZ's answers about one NF-e mean for its shipment.
 
-Sources: MOC 7.0 Anexo I, 4.3 and 4.4; Nota Técnica 2018.002 (cStat 656). 104 says that the batch was processed, never
-that the note was authorised; 100 and 150 say so, and only with our key and our digest.
+`workflow.nfe.reactions` says what each cStat asks for; this file does it. 104 says that the batch was processed, never
+that the note was authorised; 100, 120 and 150 say so, and only with our key and our digest (MOC 7.0 Anexo I, 4.4).
 """
 
 from collections.abc import Callable
@@ -16,52 +16,78 @@ from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind, NumberStatus
 from workflow.nfe import protocol
+from workflow.nfe.access_key import split
+from workflow.nfe.reactions import Reaction, key_in, reaction
 from workflow.states import State
 from workflow.store import Claim, Left
 from workflow.tools import Tools
 
-AUTHORIZED = frozenset({"100", "150"})
-CANCELLED = frozenset({"101", "151", "155"})
-#: SEFAZ has no note with this key: the same bytes may be sent again.
-UNKNOWN_KEY = "217"
-#: This key is authorised, or cancelled, already: an earlier answer was lost.
-DUPLICATE = frozenset({"204", "218"})
-#: The number is lost to us: denied (110, 205), voided (206), or another key's (539). A retry takes the next one.
-BURNT = {
-    "110": NumberStatus.USED, "205": NumberStatus.USED, "206": NumberStatus.VOIDED, "539": NumberStatus.USED,
-}  # fmt: skip
-#: SEFAZ cannot now: batch received or in process, service paused or down, this number in process, not catalogued.
-LATER = frozenset({"103", "105", "106", "108", "109", "635", "999"})
-#: Consumo indevido: every request for an hour is refused, and each one begins the hour again.
-BLOCKED = "656"
+#: Ways in which an answer of NFeAutorizacao4 leaves the note refused; what else follows is beside each.
+_REFUSED = frozenset({Reaction.REJECTED_FIX, Reaction.PERSON, Reaction.SELLER_STOP, Reaction.OUR_BUG})
+#: After these nothing else of the seller goes out before a person mends it.
+_STOPS_SELLER = frozenset({Reaction.SELLER_STOP, Reaction.OUR_BUG})
+#: The number was voided: 206, 256, 563. Of other burnt ones an NF-e has it.
+_VOIDED = frozenset({"206", "256", "563"})
+#: How long nothing is sent after a 656 that came past the barrier.
 BLOCKED_FOR = timedelta(minutes=65)
 
 
 def after_answer(claim: Claim, tools: Tools, signed: bytes, answer: Authorization) -> Done:
-    """What NFeAutorizacao4's answer leads to."""
-    if answer.cStat in AUTHORIZED:
+    """What NFeAutorizacao4's answer leads to: what `workflow.nfe.reactions` says of its cStat."""
+    found = reaction(answer.cStat)
+    if found is Reaction.DONE:
         if answer.protNFe is None:
             raise LostAnswer("no-protocol", f"SEFAZ said {answer.cStat} without a protocol; it is asked by key")
         return _authorized(claim, signed, answer.protNFe, answer.cStat, answer.xMotivo)
-    if answer.cStat in DUPLICATE:
-        found = ask_by_key(claim, tools, signed)
-        if found is None:
-            raise RetryLater(answer.cStat, "SEFAZ says it has the note but does not know its key; asked again later")
-        return found
+    if found is Reaction.ASK_BY_KEY:
+        return _ask_again(claim, tools, signed, answer.cStat)
+    if found is Reaction.CANCELLED:
+        return _used(claim, State.CANCELLED, protocol.chNFe_of(signed), answer.cStat, answer.xMotivo)
+    if found is Reaction.NUMBER_TAKEN:
+        return _taken(claim, tools, answer)
+    if found is Reaction.NUMBER_BURNT:
+        return _refused(answer, also=_give_up(claim, answer.cStat))
+    if found in _REFUSED:
+        return _refused(answer, stops_seller=found in _STOPS_SELLER)
     wait_if_told(answer.cStat, answer.xMotivo)
+    raise RetryLater(answer.cStat, answer.xMotivo)
+
+
+def _ask_again(claim: Claim, tools: Tools, signed: bytes, cStat: str) -> Done:
+    found = ask_by_key(claim, tools, signed)
+    if found is None:
+        raise RetryLater(cStat, "SEFAZ says it has the note but does not know its key; asked again later")
+    return found
+
+
+def _taken(claim: Claim, tools: Tools, answer: Authorization) -> Done:
+    """Another key holds the number: an earlier document of this shipment, which is adopted, or a note of elsewhere."""
+    key = key_in(answer.xMotivo)
+    for earlier in tools.store.versions(claim.id, DocumentKind.NFE) if key else ():
+        if protocol.chNFe_of(earlier) == key:
+            return _ask_again(claim, tools, earlier, answer.cStat)
+    return _refused(answer, also=_give_up(claim, answer.cStat))
+
+
+def _refused(
+    answer: Authorization,
+    *,
+    also: Callable[[Connection, datetime], None] | None = None,
+    stops_seller: bool = False,
+) -> Done:
     return Done(
         state=State.REJECTED,
         documents=() if answer.protNFe is None else (Left(DocumentKind.REJECTION, answer.protNFe),),
         code=answer.cStat,
         reason=answer.xMotivo,
-        also=_number_given_up(claim, answer.cStat),
+        also=also,
+        stops_seller=stops_seller,
     )
 
 
-def _number_given_up(claim: Claim, cStat: str) -> Callable[[Connection, datetime], None] | None:
-    status = BURNT.get(cStat)
-    if status is None:
-        return None
+def _give_up(claim: Claim, cStat: str) -> Callable[[Connection, datetime], None]:
+    """The number is lost to the shipment: its next document takes the next one."""
+    status = NumberStatus.VOIDED if cStat in _VOIDED else NumberStatus.USED
     return lambda connection, now: numbers.give_up(connection, claim.id, claim.turn, status, now=now)
 
 
@@ -70,18 +96,28 @@ def ask_by_key(claim: Claim, tools: Tools, signed: bytes) -> Done | None:
     seller = tools.seller(claim.seller_id)
     key = protocol.chNFe_of(signed)
     with seller.consult_permit(key, claim.id):
-        answer = seller.sefaz.consult(key, uf=seller.uf, tpAmb=seller.issuer.tpAmb)
+        answer = seller.sefaz.consult(key, uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place_of(key))
     return _after_question(claim, signed, answer)
 
 
+def place_of(key: str) -> int:
+    """The tpEmis in a key: where its note was sent, is asked for and is cancelled (6 SVC-AN, 7 SVC-RS, else the UF).
+
+    >>> place_of("35261199999999000191550010000000011482109373")
+    1
+    """
+    return int(split(key).tpEmis)
+
+
 def _after_question(claim: Claim, signed: bytes, answer: Consultation) -> Done | None:
-    if answer.cStat == UNKNOWN_KEY:
+    found = reaction(answer.cStat, "consulta")
+    if found is Reaction.RESEND:
         return None
-    if answer.cStat in AUTHORIZED:
+    if found is Reaction.DONE:
         if answer.protNFe is None:
             raise RetryLater("no-protocol", f"SEFAZ said {answer.cStat} without a protocol; asked again later")
         return _authorized(claim, signed, answer.protNFe, answer.cStat, answer.xMotivo)
-    if answer.cStat in CANCELLED:
+    if found is Reaction.CANCELLED:
         return _used(claim, State.CANCELLED, protocol.chNFe_of(signed), answer.cStat, answer.xMotivo)
     wait_if_told(answer.cStat, answer.xMotivo)
     raise Invalid(answer.cStat, answer.xMotivo)
@@ -89,9 +125,10 @@ def _after_question(claim: Claim, signed: bytes, answer: Consultation) -> Done |
 
 def wait_if_told(cStat: str, xMotivo: str) -> None:
     """Raise RetryLater where SEFAZ decided nothing and says so."""
-    if cStat in LATER:
+    found = reaction(cStat, "consulta")
+    if found in (Reaction.WAIT, Reaction.LEAVE_SVC):
         raise RetryLater(cStat, xMotivo)
-    if cStat == BLOCKED:
+    if found is Reaction.BLOCKED:
         raise RetryLater(cStat, xMotivo, after=BLOCKED_FOR)
 
 

@@ -44,6 +44,8 @@ class Done:
     reason: str | None = None
     access_key: str | None = None
     also: Callable[[Connection, datetime], None] | None = None
+    #: What was refused is the seller's fault, not the document's: nothing else of it goes out before it is mended.
+    stops_seller: bool = False
 
 
 class Kind(StrEnum):
@@ -201,17 +203,23 @@ class Engine:
             return self._postpone(claim, found, crashes)
         if isinstance(found, SellerStopped):
             if found.code != SELLER_STOPPED:
-                self.catalog.stop_seller(claim.seller_id, found.code, found.message)
-                log.error("seller stopped", seller=claim.seller_id, code=found.code)
+                self._stop_seller(claim, found.code, found.message)
             return self._stop(claim, found, stop_code=SELLER_STOPPED)
         return self._stop(claim, found, stop_code=found.code)
+
+    def _stop_seller(self, claim: Claim, code: str, reason: str) -> None:
+        self.catalog.stop_seller(claim.seller_id, code, reason)
+        log.error("seller stopped", seller=claim.seller_id, code=code)
 
     def _finish(self, claim: Claim, stage: Stage, done: Done) -> tuple[Outcome, Settlement]:
         refused = done.state in (State.REJECTED, State.ERRORED)
         kind = Kind.REFUSED if refused else Kind.DONE if done.state is not claim.state else Kind.WAITING
         due = None if done.state in SETTLED else done.after
+        if done.stops_seller:
+            self._stop_seller(claim, done.code or "stopped", done.reason or "")
         settlement = Settlement(
             state=done.state,
+            stop_code=SELLER_STOPPED if done.stops_seller else None,
             outcome=str(kind),
             due=due,
             tries=claim.tries if done.state is claim.state else 0,

@@ -425,6 +425,16 @@ class Store:
             sealed = connection.execute(statement).scalar_one_or_none()
         return None if sealed is None else self.vault.open(sealed)
 
+    def versions(self, id: str, kind: DocumentKind) -> list[bytes]:
+        """Every document of that kind, opened, newest first."""
+        statement = (
+            select(DOCUMENT.c.sealed)
+            .where(DOCUMENT.c.shipment_id == id, DOCUMENT.c.kind == kind)
+            .order_by(DOCUMENT.c.version.desc())
+        )
+        with self.reading() as connection:
+            return [self.vault.open(sealed) for sealed in connection.execute(statement).scalars()]
+
     def documents(self, id: str) -> Sequence[Row[Any]]:
         """Kind, version, sha256 and moment of all documents, oldest first."""
         columns = (DOCUMENT.c.kind, DOCUMENT.c.version, DOCUMENT.c.sha256, DOCUMENT.c.created_at)

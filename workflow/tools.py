@@ -19,9 +19,11 @@ from redis.retry import Retry
 from workflow.catalog import Catalog
 from workflow.clients.amazon import AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
+from workflow.clients.barrier import MisuseBarrier
 from workflow.clients.notifications_api import NotificationsApi
 from workflow.clients.rate_limit import Plan, RateLimiter
 from workflow.clients.sefaz import Endpoints, SefazClient, mtls_session
+from workflow.clients.sefaz_guard import GuardedSefaz
 from workflow.crypto import vault_of
 from workflow.engine import SELLER_STOPPED, Engine
 from workflow.errors import Invalid, Misconfigured, RetryLater, SellerStopped
@@ -110,6 +112,11 @@ class Tools:
     def limiter(self) -> RateLimiter:
         """Who gives permits."""
         return RateLimiter(self.redis)
+
+    @cached_property
+    def barrier(self) -> MisuseBarrier:
+        """Who gives leave to call SEFAZ."""
+        return MisuseBarrier(self.redis)
 
     @cached_property
     def http(self) -> requests.Session:
@@ -229,13 +236,14 @@ class SellerTools:
         )
 
     @cached_property
-    def sefaz(self) -> SefazClient:
+    def sefaz(self) -> GuardedSefaz:
         """The seller's SEFAZ, by its certificate."""
         settings = self._tools.settings
         key = self.signing_key
         http = mtls_session(key.private_key, key.certificate, key.chain, ca_file=settings.sefaz_ca_file)
         endpoints = Endpoints.single(settings.sefaz_url) if settings.sefaz_url else Endpoints.official()
-        return SefazClient(http=http, endpoints=endpoints, timeout=settings.sefaz_timeout)
+        client = SefazClient(http=http, endpoints=endpoints, timeout=settings.sefaz_timeout)
+        return GuardedSefaz(client, self._tools.barrier, cnpj=self.issuer.cnpj)
 
     @property
     def has_application(self) -> bool:

@@ -200,18 +200,18 @@ class Sefaz:
 
     # -- the client's methods -------------------------------------------------------------------------------
 
-    def authorize(self, nfe: bytes, *, uf: str, tpAmb: int, idLote: str) -> Authorization:
+    def authorize(self, nfe: bytes, *, uf: str, tpAmb: int, idLote: str, tpEmis: int = 1) -> Authorization:
         """NFeAutorizacao4."""
         late = lambda: self.late.append((self._world.clock() + LATEST, nfe))  # noqa: E731
         answer: Authorization = self._world.order(lambda fault: self._authorize(nfe, fault), late, party="sefaz")
         return answer
 
-    def consult(self, chNFe: str, *, uf: str, tpAmb: int) -> Consultation:
+    def consult(self, chNFe: str, *, uf: str, tpAmb: int, tpEmis: int = 1) -> Consultation:
         """NFeConsultaProtocolo4."""
         answer: Consultation = self._world.ask(lambda fault: self._consult(chNFe, fault), party="sefaz")
         return answer
 
-    def send_event(self, signed_event: bytes, *, uf: str, tpAmb: int, idLote: str) -> EventResult:
+    def send_event(self, signed_event: bytes, *, uf: str, tpAmb: int, idLote: str, tpEmis: int = 1) -> EventResult:
         """NFeRecepcaoEvento4, 110111 only."""
         key = etree.fromstring(signed_event).findtext(f".//{{{NFE}}}chNFe") or ""
         late = lambda: self.late_events.append((self._world.clock() + LATEST, key))  # noqa: E731
