@@ -43,6 +43,15 @@ class NumberStatus(StrEnum):
     USED = "used"  # an authorised NF-e has it
     UNUSED = "unused"  # its shipment was cancelled before SEFAZ knew it: to be voided
     VOIDED = "voided"
+    PERSON = "person"  # SEFAZ does not void it, and says why: a person decides
+
+
+class VoidingState(StrEnum):
+    """How far a request to void a range of numbers is."""
+
+    OPEN = "open"  # its bytes are stored, and may have left
+    DONE = "done"
+    REFUSED = "refused"
 
 
 class Seller(SQLModel, table=True):
@@ -57,6 +66,8 @@ class Seller(SQLModel, table=True):
     stop_code: str | None = None
     stop_reason: str | None = None
     version: int = 1
+    #: Somebody voids the seller's numbers until then.
+    voiding_until: datetime | None = None
     created_at: datetime
     updated_at: datetime
 
@@ -89,6 +100,13 @@ class Shipment(SQLModel, table=True):
             postgresql_where=text("stop_code IS NOT NULL"),
             sqlite_where=text("stop_code IS NOT NULL"),
         ),
+        # The purge's question: what rests, by how long.
+        Index(
+            "ix_shipment_updated_at",
+            "updated_at",
+            postgresql_where=text("(due_at IS NULL) AND (purged_at IS NULL)"),
+            sqlite_where=text("(due_at IS NULL) AND (purged_at IS NULL)"),
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -117,12 +135,14 @@ class Shipment(SQLModel, table=True):
     #: Length of the history.
     seq: int = 0
     access_key: str | None = Field(default=None, index=True, description="chNFe of the newest document")
+    #: When its personal data were removed; None again once something more has happened.
+    purged_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
 
 
 class History(SQLModel, table=True):
-    """One line per thing that happened to a shipment; never changed, never removed."""
+    """One line per thing that happened to a shipment; never changed, and removed only with its whole seller."""
 
     shipment_id: str = Field(primary_key=True, foreign_key="shipment.id")
     seq: int = Field(primary_key=True)
@@ -139,7 +159,10 @@ class History(SQLModel, table=True):
 
 
 class Document(SQLModel, table=True):
-    """What a stage left, sealed. A later one of the same kind has a higher version; none is overwritten."""
+    """What a stage left, sealed. A later one of the same kind has a higher version; none is overwritten.
+
+    What the law does not want kept is removed by `workflow.purge`.
+    """
 
     shipment_id: str = Field(primary_key=True, foreign_key="shipment.id")
     kind: str = Field(primary_key=True)
@@ -158,6 +181,28 @@ class NumberSeries(SQLModel, table=True):
     environment: int = Field(primary_key=True)
     series: int = Field(primary_key=True)
     next_number: int
+    #: Where it began here: every number from it to the next one is accounted for.
+    first_number: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
+
+
+class NumberForeign(SQLModel, table=True):
+    """Numbers of a series that another system has, both ends included: an operator began again above them."""
+
+    __tablename__ = "number_foreign"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["cnpj", "environment", "series"],
+            ["number_series.cnpj", "number_series.environment", "number_series.series"],
+        ),
+    )
+
+    cnpj: str = Field(primary_key=True)
+    environment: int = Field(primary_key=True)
+    series: int = Field(primary_key=True)
+    first: int = Field(primary_key=True)
+    last: int
+    at: datetime
+    actor: str
 
 
 class Number(SQLModel, table=True):
@@ -169,6 +214,7 @@ class Number(SQLModel, table=True):
             ["number_series.cnpj", "number_series.environment", "number_series.series"],
         ),
         Index("uq_number_shipment_id_turn", "shipment_id", "turn", unique=True),
+        Index("ix_number_status", "status"),
     )
 
     cnpj: str = Field(primary_key=True)
@@ -181,6 +227,34 @@ class Number(SQLModel, table=True):
     status: str = NumberStatus.RESERVED
     access_key: str | None = None
     reserved_at: datetime
+    decided_at: datetime | None = None
+    #: What SEFAZ said of it, where that needs a person.
+    reason: str | None = None
+
+
+class Voiding(SQLModel, table=True):
+    """A request to void a range of numbers (inutNFe), and SEFAZ's answer: kept for five years like an NF-e."""
+
+    __table_args__ = (Index("ix_voiding_seller_id_state", "seller_id", "state"),)
+
+    id: str = Field(primary_key=True)
+    seller_id: str = Field(foreign_key="seller.id")
+    cnpj: str
+    environment: int
+    series: int
+    year: int
+    first: int
+    last: int
+    state: str = VoidingState.OPEN
+    #: The signed inutNFe: whatever happens, only these bytes are sent again.
+    sealed_request: bytes
+    sealed_answer: bytes | None = None
+    #: ProcInutNFe: the request and its answer in one.
+    sealed_proof: bytes | None = None
+    code: str | None = None
+    reason: str | None = None
+    made_at: datetime
+    sent_at: datetime | None = None
     decided_at: datetime | None = None
 
 
@@ -203,13 +277,21 @@ class CustomerInvoice(SQLModel, table=True):
     """A vendor's customer invoice. Other content is another version; the same is only seen again."""
 
     __tablename__ = "customer_invoice"
-    __table_args__ = (Index("ix_customer_invoice_fetched_at", "fetched_at"),)
+    __table_args__ = (
+        Index("ix_customer_invoice_fetched_at", "fetched_at"),
+        Index(
+            "ix_customer_invoice_kept",
+            "fetched_at",
+            postgresql_where=text("purged_at IS NULL"),
+            sqlite_where=text("purged_at IS NULL"),
+        ),
+    )
 
     connector: str = Field(primary_key=True, foreign_key="vendor_connector.name")
     purchase_order_number: str = Field(primary_key=True)
     sha256: str = Field(primary_key=True, description="Of what is sealed")
     version: int
-    #: The file; where there is a problem, the text that came instead of it.
+    #: The file; where there is a problem, the text that came instead of it; nothing once it was purged.
     sealed: bytes
     media_type: str
     size: int
@@ -218,6 +300,8 @@ class CustomerInvoice(SQLModel, table=True):
     fetched_at: datetime
     #: When Amazon last gave this content: the newest is what it says now.
     seen_at: datetime
+    #: When its content was removed; all else stays.
+    purged_at: datetime | None = None
 
 
 class VendorWindow(SQLModel, table=True):

@@ -33,6 +33,11 @@ def revision(engine: Engine) -> str | None:
         return migrations.revision(connection)
 
 
+def plain(condition: object) -> str:
+    """An index's condition without the brackets that each database puts elsewhere."""
+    return str(condition).replace("(", "").replace(")", "")
+
+
 def test_an_empty_database_has_no_revision(database_url: str) -> None:
     engine = connect(database_url)
     assert revision(engine) is None
@@ -62,7 +67,7 @@ def test_every_index_and_key_has_the_models_name(database_url: str) -> None:
             expected = index.dialect_options[dialect]["where"]
             assert (condition is None) == (expected is None)
             if expected is not None:
-                assert str(condition).strip("()") == str(expected)
+                assert plain(condition) == plain(expected)
     engine.dispose()
 
 
