@@ -4,6 +4,7 @@ Before SEFAZ authorised the NF-e by not going on; afterwards by event 110111, in
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from tasks.app import stage
 from workflow import numbers
@@ -15,7 +16,7 @@ from workflow.nfe import event, signature
 from workflow.nfe.protocol import Protocol, protocol_of
 from workflow.nfe.reactions import Reaction, reaction
 from workflow.states import AUTHORIZED_AND_LATER, State
-from workflow.store import Claim, Left
+from workflow.store import REISSUE, Claim, Left
 from workflow.tools import Tools
 
 #: 135 registered, 136 registered without its NF-e, 155 registered after the deadline (MOC 7.0 Anexo I, 4.4).
@@ -54,7 +55,7 @@ def _wait_until_certain(sent_at: datetime, tools: Tools) -> None:
 def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
     protocol = protocol_of(tools.document(claim.id, DocumentKind.NFEPROC))
     if claim.sent_at is not None and _is_cancelled(claim, tools, protocol):
-        return Done(state=State.CANCELLED, code="101", reason="SEFAZ had registered the cancellation")
+        return _cancelled(claim, tools, "101", "SEFAZ had registered the cancellation")
     _check_deadline(tools, protocol)
     seller = tools.seller(claim.seller_id)
     unsigned = event.render_cancellation(
@@ -79,16 +80,24 @@ def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
         raise
     if answer.cStat in REGISTERED and answer.retEvento is not None:
         proof = event.splice_event(signed, answer.retEvento)
-        return Done(
-            state=State.CANCELLED,
-            documents=(Left(DocumentKind.CANCELLATION, proof),),
-            code=answer.cStat,
-            reason=answer.xMotivo,
-        )
+        return _cancelled(claim, tools, answer.cStat, answer.xMotivo, Left(DocumentKind.CANCELLATION, proof))
     if answer.cStat in DUPLICATE and _is_cancelled(claim, tools, protocol):
-        return Done(state=State.CANCELLED, code=answer.cStat, reason=answer.xMotivo)
+        return _cancelled(claim, tools, answer.cStat, answer.xMotivo)
     wait_if_told(answer.cStat, answer.xMotivo)
     raise Invalid(answer.cStat, answer.xMotivo)
+
+
+def _cancelled(claim: Claim, tools: Tools, cStat: str, xMotivo: str, *left: Left) -> Done:
+    """The note is cancelled at SEFAZ: the end, or, where a reissue was asked for, the beginning of the next one."""
+    if _last_order(claim, tools).code != REISSUE:
+        return Done(state=State.CANCELLED, documents=left, code=cStat, reason=xMotivo)
+    return Done(
+        state=State.FETCHED,
+        documents=left,
+        code=cStat,
+        reason=xMotivo,
+        also=lambda connection, now: numbers.turn_over(connection, claim.id, claim.turn, now=now),
+    )
 
 
 def _is_cancelled(claim: Claim, tools: Tools, protocol: Protocol) -> bool:
@@ -109,8 +118,12 @@ def _check_deadline(tools: Tools, protocol: Protocol) -> None:
         raise Invalid("cancel-deadline-over", f"authorised more than {hours} h ago: issue a devolution NF-e (finNFe 4)")
 
 
+def _last_order(claim: Claim, tools: Tools) -> Any:
+    """The history's line of who asked for the cancellation, and why."""
+    return next(line for line in reversed(tools.store.history(claim.id)) if line.outcome == "asked")
+
+
 def _justification(claim: Claim, tools: Tools) -> str:
     """What was given as the reason, long enough for xJust."""
-    asked = [line.reason for line in tools.store.history(claim.id) if line.outcome == "asked" and line.reason]
-    text = asked[-1] if asked else "Cancelamento solicitado"
+    text = _last_order(claim, tools).reason or "Cancelamento solicitado"
     return (text if len(text) >= MIN_REASON else f"Cancelamento: {text}".ljust(MIN_REASON, "."))[:MAX_REASON]

@@ -11,6 +11,7 @@ from workflow.nfe import rules, schema, signature, xml
 from workflow.nfe.access_key import draw_cNF
 from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
 from workflow.nfe.invoice import Product
+from workflow.registrations import registration_of_buyer
 from workflow.states import State
 from workflow.store import Claim, Left
 from workflow.tools import Tools
@@ -28,7 +29,8 @@ def generate(claim: Claim, tools: Tools) -> Done:
     products = {sku: Product.parse(data) for sku, data in known.items()}
     issuer = seller.issuer
     issued_on = datetime.fromisoformat(xml.local_time(now, seller.uf)).date()
-    invoice = build_invoice(detail, issuer=issuer, products=products, issued_on=issued_on)
+    buyer_ie = registration_of_buyer(claim, tools, detail)
+    invoice = build_invoice(detail, issuer=issuer, products=products, issued_on=issued_on, buyer_ie=buyer_ie)
 
     where = numbers.Range(issuer.cnpj, issuer.tpAmb, issuer.serie, issuer.first_nNF)
     with tools.store.writing() as connection:

@@ -22,7 +22,7 @@ from workflow.installation import ready
 from workflow.models import DocumentKind
 from workflow.nfe.invoice import Issuer
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
-from workflow.store import Due
+from workflow.store import REISSUE, Due
 from workflow.tools import Tools
 
 if TYPE_CHECKING:
@@ -399,6 +399,7 @@ def retry(
     shipments: Annotated[list[str] | None, typer.Argument(help="Shipments.")] = None,
     state: Annotated[str | None, typer.Option(help="All of this state: errored, rejected, …")] = None,
     stopped: Annotated[bool, typer.Option("--stopped", help="All that need a person.")] = False,
+    refetch: Annotated[bool, typer.Option("--refetch", help="Ask Amazon for the details anew.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
 ) -> None:
     """Make stopped, waiting or refused shipments due again: REJECTED with new bytes, ERRORED with the same."""
@@ -412,7 +413,7 @@ def retry(
         raise typer.BadParameter("name shipments, or --state, or --stopped")
     again = 0
     for id in names:
-        to = None if dry_run else tools.store.retry(id, actor=_me())
+        to = None if dry_run else tools.store.retry(id, actor=_me(), refetch=refetch)
         if to is not None:
             again += 1
             _ring_for(tools, id)
@@ -432,14 +433,40 @@ def cancel(
     id = _one(tools, shipment)
     row = tools.store.shipment(id)
     assert row is not None
-    if not 15 <= len(reason.strip()) <= 255:
-        raise typer.BadParameter("give a reason of 15 to 255 characters", param_hint="--reason")
+    _check_reason(reason)
     if State(row.state) in AUTHORIZED_AND_LATER and not yes and sys.stdin.isatty():
         typer.confirm(f"{id} has an authorised NF-e; cancel it at SEFAZ?", abort=True)
     if not tools.store.cancel(id, reason=reason.strip(), actor=_me()):
         raise Invalid("already-cancelled", f"{id} is cancelled, or its cancellation is under way; see: nfe history")
     _ring_for(tools, id)
     display.console.print(f"{id} is being cancelled")
+
+
+@app.command()
+def reissue(
+    shipment: Shipment,
+    reason: Annotated[str, typer.Option(help="Why, 15 to 255 characters: SEFAZ stores it as xJust.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+) -> None:
+    """Cancel the authorised NF-e at SEFAZ, then issue it anew from today's products, with the next number."""
+    tools = ready()
+    id = _one(tools, shipment)
+    row = tools.store.shipment(id)
+    assert row is not None
+    _check_reason(reason)
+    if State(row.state) not in AUTHORIZED_AND_LATER:
+        raise Invalid("no-authorised-note", f"{id} is {row.state}: it has no authorised NF-e; use: nfe retry {id}")
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Cancel the NF-e of {id} at SEFAZ and issue another?", abort=True)
+    if not tools.store.cancel(id, reason=reason.strip(), actor=_me(), code=REISSUE):
+        raise Invalid("already-cancelled", f"{id} is cancelled, or its cancellation is under way; see: nfe history")
+    _ring_for(tools, id)
+    display.console.print(f"{id} is being cancelled and issued anew")
+
+
+def _check_reason(reason: str) -> None:
+    if not 15 <= len(reason.strip()) <= 255:
+        raise typer.BadParameter("give a reason of 15 to 255 characters", param_hint="--reason")
 
 
 @app.command()

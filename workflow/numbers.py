@@ -80,12 +80,21 @@ def decide(
     )
 
 
-def give_up(connection: Connection, shipment_id: str, turn: int, status: NumberStatus, *, now: datetime) -> None:
-    """Record that a number is another note's: the shipment's next document takes the next one."""
-    decide(connection, shipment_id, turn, status, now=now)
+def turn_over(connection: Connection, shipment_id: str, turn: int, *, now: datetime) -> None:
+    """Let the shipment's next document take the next number; the one it has stays as SEFAZ decided."""
     connection.execute(
         update(SHIPMENT).where(SHIPMENT.c.id == shipment_id, SHIPMENT.c.turn == turn).values(turn=turn + 1)
     )
+
+
+def give_up(connection: Connection, shipment_id: str, turn: int, status: NumberStatus, *, now: datetime) -> None:
+    """Record that a number is another note's: the shipment's next document takes the next one."""
+    decide(connection, shipment_id, turn, status, now=now)
+    turn_over(connection, shipment_id, turn, now=now)
+
+
+def _key(where: Range) -> dict[str, Any]:
+    return {"cnpj": where.cnpj, "environment": where.environment, "series": where.series}
 
 
 def _of(connection: Connection, shipment_id: str, turn: int, where: Range) -> Reserved | None:
@@ -108,7 +117,7 @@ def _take(connection: Connection, where: Range) -> int:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = (
         dialect.insert(SERIES)
-        .values(cnpj=where.cnpj, environment=where.environment, series=where.series, next_number=where.first + 1)
+        .values(**_key(where), next_number=where.first + 1, first_number=where.first)
         .on_conflict_do_update(
             index_elements=["cnpj", "environment", "series"], set_={"next_number": SERIES.c.next_number + 1}
         )

@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     sefaz_ca_file: Path | None = Field(default=None, description="PEM roots to trust besides the official.")
     sefaz_timeout: float = Field(default=60.0, gt=0, description="Seconds to read an answer of SEFAZ.")
 
+    ask_taxpayer: bool = Field(
+        default=True, description="Ask the buyer's state for a company's registration, where it answers (232)."
+    )
+
     templates_dir: Path | None = Field(
         default=None,
         description="Folder whose fragments replace the packaged ones; one subfolder per seller id.",

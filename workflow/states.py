@@ -55,8 +55,9 @@ WAYS: tuple[Way, ...] = (
     Way(
         Stage.CANCEL,
         frozenset(State) - {State.CANCELLED},
-        # AUTHORIZED, when asking by key shows that SEFAZ had authorised a GENERATED document after all.
-        frozenset({State.CANCELLED, State.AUTHORIZED}),
+        # AUTHORIZED, when asking by key shows that SEFAZ had authorised a GENERATED document after all;
+        # FETCHED, when the NF-e was cancelled to be issued anew, with the next number.
+        frozenset({State.CANCELLED, State.AUTHORIZED, State.FETCHED}),
     ),
 )
 
@@ -65,6 +66,9 @@ WAY: dict[Stage, Way] = {way.stage: way for way in WAYS}
 #: Where an operator's retry takes a state that the other side decided.
 #: REJECTED: new bytes, the same number. ERRORED: the same bytes once more.
 RETRY: dict[State, State] = {State.REJECTED: State.FETCHED, State.ERRORED: State.AUTHORIZED}
+
+#: Where an operator's `retry --refetch` takes what waits for data that were mended at Amazon.
+REFETCH: dict[State, State] = {State.FETCHED: State.RECEIVED, State.REJECTED: State.RECEIVED}
 
 #: Nothing is due in these unless a cancellation or a person asks.
 SETTLED: frozenset[State] = frozenset({State.REJECTED, State.ACCEPTED, State.ERRORED, State.CANCELLED})

@@ -35,7 +35,7 @@ from sqlmodel import SQLModel
 from workflow.crypto import Vault
 from workflow.errors import Misconfigured
 from workflow.models import Document, DocumentKind, History, Shipment
-from workflow.states import RETRY, WAY, Stage, State
+from workflow.states import REFETCH, RETRY, WAY, Stage, State
 
 #: How long a writer waits for another one on SQLite, in seconds.
 SQLITE_BUSY_TIMEOUT = 30
@@ -51,6 +51,10 @@ def table(model: type[SQLModel]) -> Any:
 
 
 SHIPMENT, HISTORY, DOCUMENT = table(Shipment), table(History), table(Document)
+
+
+#: The history's code of a cancellation after which the shipment is issued anew.
+REISSUE = "reissue"
 
 
 class Claim(NamedTuple):
@@ -356,7 +360,7 @@ class Store:
             values["sent_at"] = None
         if result.access_key is not None:
             values["access_key"] = result.access_key
-        if result.state is State.CANCELLED:
+        if result.state is State.CANCELLED or (stage is Stage.CANCEL and result.state is State.FETCHED):
             values["cancelling"] = False
         elif stage is not Stage.CANCEL:
             # A cancellation that came while we worked goes first, whatever we found.
@@ -516,23 +520,28 @@ class Store:
 
     # -- an operator's orders -------------------------------------------------------------------------------
 
-    def retry(self, id: str, *, actor: str) -> State | None:
-        """Make a stopped or refused shipment due again; its new state, or None when there is nothing to retry."""
+    def retry(self, id: str, *, actor: str, refetch: bool = False) -> State | None:
+        """Make a stopped or refused shipment due again; its new state, or None when there is nothing to retry.
+
+        With `refetch` Amazon's details are asked for anew, where no document of the shipment may be on its way.
+        """
         now = self.now()
         row = SHIPMENT.c
-        back = case({state: target.value for state, target in RETRY.items()}, value=row.state, else_=row.state)
+        ways = RETRY | REFETCH if refetch else RETRY
+        back = case({state: target.value for state, target in ways.items()}, value=row.state, else_=row.state)
         with self.writing() as connection:
             before = connection.execute(select(row.state).where(row.id == id).with_for_update()).scalar_one_or_none()
             got = connection.execute(
                 update(SHIPMENT)
                 .where(
                     row.id == id,
-                    row.lease.is_(None),
+                    _is_free(now),
                     row.stop_code.is_not(None) | (row.state.in_(RETRY) & row.due_at.is_(None)) | _is_waiting(now),
                 )
                 .values(
                     state=case((row.cancelling, row.state), else_=back),
-                    tries=0, crashes=0, due_at=now, ring_at=now, stop_code=None, seq=row.seq + 1, updated_at=now,
+                    tries=0, crashes=0, lease=None, due_at=now, ring_at=now, stop_code=None, seq=row.seq + 1,
+                    updated_at=now,
                 )
                 .returning(row.seq, row.state)
             ).one_or_none()  # fmt: skip
@@ -544,8 +553,11 @@ class Store:
             )  # fmt: skip
         return State(got.state)
 
-    def cancel(self, id: str, *, reason: str, actor: str) -> bool:
-        """Ask for a cancellation; False when the shipment is cancelled or asked for already."""
+    def cancel(self, id: str, *, reason: str, actor: str, code: str | None = None) -> bool:
+        """Ask for a cancellation; False when the shipment is cancelled or asked for already.
+
+        With the code REISSUE the shipment begins anew afterwards, from what Amazon told, with the next number.
+        """
         now = self.now()
         row = SHIPMENT.c
         with self.writing() as connection:
@@ -554,7 +566,7 @@ class Store:
                 .where(row.id == id, row.state != State.CANCELLED, row.cancelling.is_(False))
                 .values(
                     cancelling=True, tries=0, crashes=0, due_at=now, stop_code=None, seq=row.seq + 1, updated_at=now,
-                    ring_at=case((row.lease.is_(None), now), else_=row.ring_at),
+                    ring_at=case((_is_free(now), now), else_=row.ring_at),
                 )
                 .returning(row.seq, row.state)
             ).one_or_none()  # fmt: skip
@@ -562,7 +574,7 @@ class Store:
                 return False
             self._tell(
                 connection, id, got.seq, at=now, stage="cancel", from_state=got.state, state=got.state,
-                outcome="asked", reason=reason, due_at=now, actor=actor,
+                outcome="asked", code=code, reason=reason, due_at=now, actor=actor,
             )  # fmt: skip
         return True
 
@@ -590,6 +602,12 @@ class Store:
                     sha256=hashlib.sha256(content).hexdigest(), created_at=now,
                 )
             )  # fmt: skip
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    """In nobody's hands, or in a dead worker's."""
+    free: ColumnElement[bool] = SHIPMENT.c.lease.is_(None) | (SHIPMENT.c.lease_until <= now)
+    return free
 
 
 def _is_waiting(now: datetime) -> ColumnElement[bool]:

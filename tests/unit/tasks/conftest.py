@@ -60,6 +60,7 @@ class FakeTools:
         self.settings = Settings(amazon_url="http://127.0.0.1:1")
         self.store = FakeStore()
         self.amazon, self.sefaz = Script(), Script()
+        self.catalog: Any = None
         self.documents: dict[DocumentKind, bytes] = {}
         self.permits: list[str] = []
         issuer = SimpleNamespace(tpAmb=2, cnpj="99999999000191")
