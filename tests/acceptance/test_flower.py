@@ -25,7 +25,9 @@ def flower_url(installation: Installation) -> str:
 
 def tasks_of(installation: Installation) -> list[dict[str, Any]]:
     """Every task that Flower knows."""
-    answer = requests.get(f"{flower_url(installation)}/api/tasks", params={"limit": 1000}, auth=("maria", "secret"), timeout=10)
+    answer = requests.get(
+        f"{flower_url(installation)}/api/tasks", params={"limit": 1000}, auth=("maria", "secret"), timeout=10
+    )
     answer.raise_for_status()
     return list(answer.json().values())
 
