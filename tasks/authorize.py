@@ -1,11 +1,14 @@
 """authorize: GENERATED → AUTHORIZED or REJECTED. SEFAZ decides on the stored bytes."""
 
 from tasks.app import stage
+from workflow import contingency
 from workflow.authorization import after_answer, ask_by_key, place_of
+from workflow.clients.sefaz import Authorization
 from workflow.engine import Done
 from workflow.errors import LostAnswer, RetryLater
 from workflow.models import DocumentKind
 from workflow.nfe.protocol import chNFe_of
+from workflow.nfe.reactions import OUTAGE
 from workflow.store import Claim
 from workflow.tools import Tools
 
@@ -18,19 +21,33 @@ def authorize(claim: Claim, tools: Tools) -> Done:
         found = ask_by_key(claim, tools, signed)
         if found is not None:
             return found
+    try:
+        answer = _send(claim, tools, signed)
+    except LostAnswer:
+        raise
+    except RetryLater as error:
+        # A call that never left, or that SEFAZ did not take: the one case in which another place may have the note.
+        elsewhere = contingency.enter(claim, tools) if error.counts else None
+        if elsewhere is None:
+            raise
+        return elsewhere
+    return after_answer(claim, tools, signed, answer)
+
+
+def _send(claim: Claim, tools: Tools, signed: bytes) -> Authorization:
+    """Send, with the mark that it may have left; RetryLater says that it did not, or was not taken."""
     seller = tools.seller(claim.seller_id)
+    place = place_of(chNFe_of(signed))
     tools.before_sending(claim)
     try:
         answer = seller.sefaz.authorize(
-            signed,
-            uf=seller.uf,
-            tpAmb=seller.issuer.tpAmb,
-            idLote=tools.batch_id(),
-            tpEmis=place_of(chNFe_of(signed)),
+            signed, uf=seller.uf, tpAmb=seller.issuer.tpAmb, idLote=tools.batch_id(), tpEmis=place
         )
+        if answer.cStat in OUTAGE:
+            raise RetryLater(answer.cStat, answer.xMotivo)
     except LostAnswer:
         raise
     except RetryLater:
-        tools.store.mark_unsent(claim)  # it never reached SEFAZ
+        tools.store.mark_unsent(claim)
         raise
-    return after_answer(claim, tools, signed, answer)
+    return answer

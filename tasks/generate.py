@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from tasks.app import stage
-from workflow import numbers
+from workflow import contingency, numbers
 from workflow.engine import Done
 from workflow.errors import Invalid, RetryLater
 from workflow.models import DocumentKind
@@ -40,7 +40,8 @@ def generate(claim: Claim, tools: Tools) -> Done:
         reserved = numbers.reserve(
             connection, claim.id, claim.turn, where, lambda nNF: draw_cNF(nNF, tools.randbelow), now
         )
-    numbering = xml.Numbering(nNF=reserved.nNF, cNF=reserved.cNF, dhEmi=now)
+    place = contingency.in_force(tools, seller)
+    numbering = xml.Numbering(nNF=reserved.nNF, cNF=reserved.cNF, dhEmi=now, **(place._asdict() if place else {}))
     signed = signature.sign(xml.render(invoice, numbering, seller.templates), key)
     schema.validate(signed)
     warnings = (*invoice.warnings, *_held_to_the_rules(signed, now))

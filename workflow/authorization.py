@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from workflow import numbers
+from workflow import contingency, numbers
 from workflow.clients.sefaz import Authorization, Consultation
 from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
@@ -47,6 +47,8 @@ def after_answer(claim: Claim, tools: Tools, signed: bytes, answer: Authorizatio
         return _taken(claim, tools, answer)
     if found is Reaction.NUMBER_BURNT:
         return _refused(answer, also=_give_up(claim, answer.cStat))
+    if found is Reaction.LEAVE_SVC:
+        return contingency.leave(claim, tools, answer.cStat, answer.xMotivo)
     if found in _REFUSED:
         return _refused(answer, stops_seller=found in _STOPS_SELLER)
     wait_if_told(answer.cStat, answer.xMotivo)

@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     sefaz_ca_file: Path | None = Field(default=None, description="PEM roots to trust besides the official.")
     sefaz_timeout: float = Field(default=60.0, gt=0, description="Seconds to read an answer of SEFAZ.")
 
+    contingency: bool = Field(
+        default=True, description="Issue at the SVC while the UF's SEFAZ is down and the SVC stands in for it."
+    )
+    contingency_after: int = Field(default=5, ge=1, description="Tries without SEFAZ before the SVC is asked.")
     ask_taxpayer: bool = Field(
         default=True, description="Ask the buyer's state for a company's registration, where it answers (232)."
     )

@@ -48,7 +48,8 @@ def _way(stage: Stage, source: State, *targets: State) -> Way:
 WAYS: tuple[Way, ...] = (
     _way(Stage.FETCH, State.RECEIVED, State.FETCHED),
     _way(Stage.GENERATE, State.FETCHED, State.GENERATED),
-    _way(Stage.AUTHORIZE, State.GENERATED, State.AUTHORIZED, State.REJECTED, State.CANCELLED),
+    # FETCHED, when the note is made anew for the SVC, or for the UF again.
+    _way(Stage.AUTHORIZE, State.GENERATED, State.AUTHORIZED, State.REJECTED, State.CANCELLED, State.FETCHED),
     _way(Stage.SUBMIT, State.AUTHORIZED, State.SUBMITTED),
     _way(Stage.POLL, State.SUBMITTED, State.SUBMITTED, State.AUTHORIZED, State.ACCEPTED, State.ERRORED),
     # A cancellation may come at any time, also before its shipment; nothing follows CANCELLED.

@@ -24,6 +24,7 @@ from workflow.clients.notifications_api import NotificationsApi
 from workflow.clients.rate_limit import Plan, RateLimiter
 from workflow.clients.sefaz import Endpoints, SefazClient, mtls_session
 from workflow.clients.sefaz_guard import GuardedSefaz
+from workflow.clients.standby import Standby
 from workflow.crypto import vault_of
 from workflow.engine import SELLER_STOPPED, Engine
 from workflow.errors import Invalid, Misconfigured, RetryLater, SellerStopped
@@ -119,6 +120,11 @@ class Tools:
         return MisuseBarrier(self.redis)
 
     @cached_property
+    def standby(self) -> Standby:
+        """Which SVC stands in for a UF."""
+        return Standby(self.redis)
+
+    @cached_property
     def http(self) -> requests.Session:
         """Connections to Amazon, shared by all sellers."""
         session = requests.Session()
@@ -175,6 +181,16 @@ class SellerTools:
     def uf(self) -> str:
         """Whose SEFAZ."""
         return self.issuer.address.uf
+
+    @property
+    def svc(self) -> int:
+        """tpEmis of the SVC that stands in for the UF: 6 SVC-AN, 7 SVC-RS."""
+        return self._endpoints.svc_of(self.uf, self.issuer.tpAmb)
+
+    @cached_property
+    def _endpoints(self) -> Endpoints:
+        url = self._tools.settings.sefaz_url
+        return Endpoints.single(url) if url else Endpoints.official()
 
     @cached_property
     def _key(self) -> SigningKey:
@@ -241,8 +257,7 @@ class SellerTools:
         settings = self._tools.settings
         key = self.signing_key
         http = mtls_session(key.private_key, key.certificate, key.chain, ca_file=settings.sefaz_ca_file)
-        endpoints = Endpoints.single(settings.sefaz_url) if settings.sefaz_url else Endpoints.official()
-        client = SefazClient(http=http, endpoints=endpoints, timeout=settings.sefaz_timeout)
+        client = SefazClient(http=http, endpoints=self._endpoints, timeout=settings.sefaz_timeout)
         return GuardedSefaz(client, self._tools.barrier, cnpj=self.issuer.cnpj)
 
     @property
