@@ -1,13 +1,12 @@
 """poll: SUBMITTED → ACCEPTED or ERRORED, or SUBMITTED again with a longer wait. The wait is in the row."""
 
-from datetime import timedelta
 from itertools import takewhile
 
 from tasks.app import stage
+from workflow.clients.pace import after
 from workflow.engine import Done
 from workflow.errors import Invalid
 from workflow.models import DocumentKind
-from workflow.settings import Settings
 from workflow.states import Stage, State
 from workflow.store import Claim, Left
 from workflow.tools import Tools
@@ -25,6 +24,8 @@ def poll(claim: Claim, tools: Tools) -> Done:
     with seller.permit("getInvoiceStatus", claim.id):
         status, raw = seller.amazon.invoice_status(claim.amazon_shipment_id)
     verdict = (Left(DocumentKind.VERDICT, raw),)
+    if status in ("Accepted", "Errored"):
+        tools.pace.learn(claim.seller_id, questions=claim.tries)
     if status == "Accepted":
         return Done(state=State.ACCEPTED, documents=verdict, code=status)
     if status == "Errored":
@@ -32,7 +33,7 @@ def poll(claim: Claim, tools: Tools) -> Done:
         return Done(state=State.ERRORED, documents=verdict, code=status, reason=reason)
     if status == "NotFound" and _is_lost(claim, tools):
         return Done(state=State.AUTHORIZED, code=status, reason="Amazon does not have the file: it is submitted again")
-    wait = gap(claim.tries, tools.settings)
+    wait = after(tools.pace.first(claim.seller_id), claim.tries, longest=tools.settings.poll_cap)
     if status in ("Processing", "NotFound"):
         return Done(state=State.SUBMITTED, after=wait, code=status)
     return Done(state=State.SUBMITTED, after=wait, code="unknown-status", reason=f"Amazon says {status[:40]!r}")
@@ -48,9 +49,3 @@ def _is_lost(claim: Claim, tools: Tools) -> bool:
     if sum(line.state == State.AUTHORIZED and line.code == "NotFound" for line in since) >= LOST_LIMIT:
         raise Invalid("file-not-kept", f"Amazon took the file {LOST_LIMIT + 1} times and never had it; ask its support")
     return True
-
-
-def gap(polls: int, settings: Settings) -> timedelta:
-    """From one question to the next: doubling from the first wait up to the cap."""
-    seconds = max(settings.poll_first.total_seconds(), 0.2) * 2.0 ** min(polls - 1, 20)
-    return min(timedelta(seconds=seconds), settings.poll_cap)

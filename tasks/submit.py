@@ -21,7 +21,7 @@ def submit(claim: Claim, tools: Tools) -> Done:
             "no-fiscal-value",
             "an NF-e of homologation must not reach the real Amazon; set tpAmb = 1, or NFE_AMAZON_URL",
         )
-    submitted = Done(state=State.SUBMITTED, after=tools.settings.poll_first)
+    submitted = Done(state=State.SUBMITTED, after=tools.pace.first(claim.seller_id))
     if claim.sent_at is not None and _has_it(claim, seller):
         return submitted
     xml = tools.document(claim.id, DocumentKind.NFEPROC)

@@ -124,7 +124,8 @@ class Settings(BaseSettings):
     sweep_every: float = Field(default=1.0, gt=0, description="Seconds between two sweeps.")
     sweep_limit: int = Field(default=500, gt=0, description="Rows a sweep rings for at the most.")
     poll_first: Duration = Field(
-        default=timedelta(seconds=30), description="From submission to the first question for the verdict."
+        default=timedelta(seconds=30),
+        description="Shortest wait from submission to the first question; it grows with Amazon's pace.",
     )
     poll_cap: Duration = Field(default=timedelta(minutes=15), description="Longest gap between two questions.")
     cancel_deadline: Duration = Field(

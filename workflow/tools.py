@@ -21,6 +21,7 @@ from workflow.clients.amazon import AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
 from workflow.clients.notifications_api import NotificationsApi
+from workflow.clients.pace import Pace
 from workflow.clients.rate_limit import Plan, RateLimiter
 from workflow.clients.sefaz import Endpoints, SefazClient, mtls_session
 from workflow.clients.sefaz_guard import GuardedSefaz
@@ -118,6 +119,11 @@ class Tools:
     def barrier(self) -> MisuseBarrier:
         """Who gives leave to call SEFAZ."""
         return MisuseBarrier(self.redis)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How long Amazon takes for its verdicts."""
+        return Pace(self.redis, shortest=self.settings.poll_first, longest=self.settings.poll_cap)
 
     @cached_property
     def standby(self) -> Standby:
@@ -242,7 +248,8 @@ class SellerTools:
             http=self._tools.http,
             lwa_url=settings.lwa_url,
             client_id=self._client_id,
-            client_secret=self._client_secret,
+            # Two, with a comma between, while Amazon takes the old one beside the new.
+            client_secret=tuple(self._client_secret.split(",")),
             refresh_token=self._secrets.refresh_token,
             base_url=settings.amazon_url,
             cache=RedisTokenCache(

@@ -61,6 +61,7 @@ class FakeTools:
         self.store = FakeStore()
         self.amazon, self.sefaz = Script(), Script()
         self.catalog: Any = None
+        self.pace = SimpleNamespace(first=lambda seller: self.settings.poll_first, learn=lambda seller, questions: None)
         self.documents: dict[DocumentKind, bytes] = {}
         self.permits: list[str] = []
         issuer = SimpleNamespace(tpAmb=2, cnpj="99999999000191")

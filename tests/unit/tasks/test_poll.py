@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tasks.poll import NOT_FOUND_LIMIT, gap, poll
+from tasks.poll import NOT_FOUND_LIMIT, poll
 from tests.unit.tasks.conftest import claimed
 from workflow.clients.amazon import InvoiceStatus
-from workflow.settings import Settings
 from workflow.states import State
 
 
@@ -45,8 +44,3 @@ def test_a_file_amazon_keeps_not_finding_is_submitted_again(tools: Any) -> None:
     tools.store.lines = [before] * (NOT_FOUND_LIMIT - 1)
     tools.amazon.answers = [InvoiceStatus("NotFound", b"{}")]
     assert poll(claimed(State.SUBMITTED, tries=NOT_FOUND_LIMIT), tools).state is State.AUTHORIZED
-
-
-def test_the_waits_double_up_to_the_cap() -> None:
-    settings = Settings(poll_first=timedelta(seconds=30), poll_cap=timedelta(minutes=5))
-    assert [gap(polls, settings).total_seconds() for polls in range(1, 7)] == [30, 60, 120, 240, 300, 300]
