@@ -19,7 +19,7 @@ from workflow.sandbox import certificates
 from workflow.sandbox.server import A1_PASSWORD
 from workflow.sandbox.shipments import SELLER_CNPJ, SELLER_ID, SELLER_NAME
 from workflow.settings import Settings
-from workflow.states import RETRY, WAYS, State
+from workflow.states import REFETCH, RETRY, WAYS, State
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,6 +62,7 @@ def test_the_picture_has_every_way_and_no_other() -> None:
         (str(way.stage), str(source), str(target)) for way in WAYS for source in way.sources for target in way.targets
     }
     known |= {("retry", str(source), str(target)) for source, target in RETRY.items()}
+    known |= {("refetch", str(source), str(target)) for source, target in REFETCH.items()}
     assert set(everywhere_but_cancelled(pictured())) == known
 
 
@@ -163,12 +164,16 @@ def test_the_seller_the_products_and_the_notification_are_taken(tmp_path: Path) 
     (tmp_path / "seller.toml").write_text(blocks("toml")[0], encoding="utf-8")
     (tmp_path / "products.csv").write_text(blocks("csv")[0], encoding="utf-8")
     (tmp_path / "created.json").write_text(blocks("json")[0], encoding="utf-8")
+    for name, mark in (("products.toml", "[[product]]"), ("vendor.toml", 'name = "india"')):
+        (tmp_path / name).write_text(next(text for text in blocks("toml") if mark in text), encoding="utf-8")
     certificates.demo_a1(tmp_path / "sandbox", cnpj=SELLER_CNPJ, name=SELLER_NAME, password=A1_PASSWORD)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NFE_")}
     environment |= {"NFE_DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
     for line in (
         "seller add seller.toml",
         f"products import products.csv --seller {SELLER_ID}",
+        f"products import products.toml --seller {SELLER_ID} --dry-run",
+        "customer-invoices connect vendor.toml",
         "receive created.json",
     ):
         assert f"nfe {line}" in shown()
