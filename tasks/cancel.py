@@ -12,7 +12,7 @@ from workflow.authorization import ask_by_key, place_of, wait_if_told
 from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind, NumberStatus
-from workflow.nfe import event, signature
+from workflow.nfe import event, signature, tables
 from workflow.nfe.protocol import Protocol, protocol_of
 from workflow.nfe.reactions import Reaction, reaction
 from workflow.states import AUTHORIZED_AND_LATER, State
@@ -56,7 +56,7 @@ def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
     protocol = protocol_of(tools.document(claim.id, DocumentKind.NFEPROC))
     if claim.sent_at is not None and _is_cancelled(claim, tools, protocol):
         return _cancelled(claim, tools, "101", "SEFAZ had registered the cancellation")
-    _check_deadline(tools, protocol)
+    _check_deadline(claim, tools, protocol)
     seller = tools.seller(claim.seller_id)
     unsigned = event.render_cancellation(
         chNFe=protocol.chNFe, nProt=protocol.nProt, justification=_justification(claim, tools),
@@ -110,9 +110,10 @@ def _is_cancelled(claim: Claim, tools: Tools, protocol: Protocol) -> bool:
     return reaction(answer.cStat, "consulta") is Reaction.CANCELLED
 
 
-def _check_deadline(tools: Tools, protocol: Protocol) -> None:
+def _check_deadline(claim: Claim, tools: Tools, protocol: Protocol) -> None:
     age = tools.store.now() - protocol.dhRecbto
-    limit = tools.settings.cancel_deadline
+    in_time, late = tables.cancel_deadlines()[tools.seller(claim.seller_id).uf]
+    limit = late if tools.settings.cancel_late else in_time
     if age > limit:
         hours = limit // timedelta(hours=1)
         raise Invalid("cancel-deadline-over", f"authorised more than {hours} h ago: issue a devolution NF-e (finNFe 4)")

@@ -128,8 +128,8 @@ class Settings(BaseSettings):
         description="Shortest wait from submission to the first question; it grows with Amazon's pace.",
     )
     poll_cap: Duration = Field(default=timedelta(minutes=15), description="Longest gap between two questions.")
-    cancel_deadline: Duration = Field(
-        default=timedelta(hours=24), description="How long SEFAZ takes event 110111 after the authorisation."
+    cancel_late: bool = Field(
+        default=False, description="Cancel also after the 24 hours, with a fine, where the seller's state takes it."
     )
 
     customer_invoices_every: Duration = Field(

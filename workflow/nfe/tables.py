@@ -64,6 +64,16 @@ def _uf(row: dict[str, str]) -> Uf:
 
 
 @cache
+def cancel_deadlines() -> Mapping[str, tuple[timedelta, timedelta]]:
+    """By UF: until when a cancellation is taken after the authorisation, and until when late, with a fine."""
+    found = {}
+    for row in rows("cancel_deadlines.csv"):
+        hours = int(row["hours"])
+        found[row["uf"]] = (timedelta(hours=hours), timedelta(hours=int(row["late"] or hours)))
+    return MappingProxyType(found)
+
+
+@cache
 def uf_names() -> Mapping[str, str]:
     """The two letters of a unit by its folded letters or name: `SP` and `SAOPAULO` are `SP`."""
     letters = {uf: uf for uf in ufs()}
