@@ -6,9 +6,11 @@ from functools import cache
 from typing import Any
 
 from workflow.errors import Invalid
-from workflow.nfe import tables
+from workflow.nfe import tables, tax_tables
+from workflow.nfe.icms import Line
 from workflow.nfe.invoice import Issuer, Product
-from workflow.nfe.taxes import taxes
+from workflow.nfe.operation import Operation
+from workflow.nfe.taxes import taxed
 
 #: Rule I05-20: eight zeros are not looked up.
 _NO_NCM = "00000000"
@@ -45,8 +47,14 @@ def _cest(product: Product) -> Iterator[str]:
 
 
 def _taxes(product: Product, issuer: Issuer) -> Iterator[str]:
-    """Whether the taxes of a sale can be computed: tried with one hundred reais."""
-    try:
-        taxes(issuer, product, Decimal(100))
-    except Invalid as error:
-        yield error.message
+    """Whether the taxes of a sale can be computed, wherever the goods go: tried with one hundred reais each."""
+    found: dict[str, list[str]] = {}
+    for uf in tables.ufs():
+        operation = Operation(issuer, uf, is_contributor=False, on=tax_tables.newest())
+        try:
+            taxed(Line(operation, product, Decimal(100), Decimal(1)))
+        except Invalid as error:
+            found.setdefault(error.message, []).append(uf)
+    for message, ufs in found.items():
+        everywhere = len(ufs) == len(tables.ufs())
+        yield message if everywhere else f"{message} (goods to {', '.join(ufs)})"

@@ -44,3 +44,9 @@ def test_a_situation_of_another_regime_is_told_with_the_sku() -> None:
 
 def test_everything_wrong_is_told_at_once() -> None:
     assert len(found(ncm="77000000", cest="2900100", csosn="999").splitlines()) == 3
+
+
+def test_an_override_that_only_one_state_meets_is_told_with_that_state() -> None:
+    product = Product.parse({"sku": "A", "ncm": "85183000", "by_uf": {"RJ": {"csosn": "900"}}})
+    told = "\n".join(problems(product, Issuer.parse(ISSUER)))
+    assert told.endswith("(goods to RJ)")
