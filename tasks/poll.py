@@ -22,7 +22,7 @@ def poll(claim: Claim, tools: Tools) -> Done:
     """Ask for Amazon's verdict once."""
     seller = tools.seller(claim.seller_id)
     with seller.permit("getInvoiceStatus", claim.id):
-        status, raw = seller.amazon.invoice_status(claim.amazon_shipment_id)
+        status, raw = seller.submission.invoice_status(claim.amazon_shipment_id)
     verdict = (Left(DocumentKind.VERDICT, raw),)
     if status in ("Accepted", "Errored"):
         tools.pace.learn(claim.seller_id, questions=claim.tries)

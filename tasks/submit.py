@@ -28,7 +28,7 @@ def submit(claim: Claim, tools: Tools) -> Done:
     with seller.permit("submitInvoice", claim.id):
         tools.before_sending(claim)
         try:
-            seller.amazon.submit_invoice(claim.amazon_shipment_id, xml)
+            seller.submission.submit_invoice(claim.amazon_shipment_id, xml)
         except LostAnswer:
             raise
         except RetryLater:
@@ -39,4 +39,4 @@ def submit(claim: Claim, tools: Tools) -> Done:
 
 def _has_it(claim: Claim, seller: SellerTools) -> bool:
     with seller.permit("getInvoiceStatus", claim.id):
-        return seller.amazon.invoice_status(claim.amazon_shipment_id).status != "NotFound"
+        return seller.submission.invoice_status(claim.amazon_shipment_id).status != "NotFound"

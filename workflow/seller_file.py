@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from workflow.clients.delivery import INVOICE_TYPES, PROGRAMS
 from workflow.errors import Invalid
 from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.invoice import Issuer
-from workflow.toml_file import TomlFile
-from workflow.tools import SellerSecrets, Tools
+from workflow.toml_file import Section, TomlFile
+from workflow.tools import CHANNELS, DELIVERY, SHIPMENT_INVOICING, SellerSecrets, Tools
 
 
 class SellerFile(NamedTuple):
@@ -22,8 +23,8 @@ def read_seller(path: Path) -> SellerFile:
     """Read `FILE.toml`; raise Invalid with the file and the field that is wrong or missing.
 
     Top level and [address]: the fields of `Issuer`. [certificate]: `file` (PFX, relative to the TOML) and `password`.
-    [amazon]: `refresh_token`, and `client_id`, `client_secret` where the seller has an application of its own.
-    A secret may be given as `…_file` or `…_env` instead.
+    [amazon]: `refresh_token`, and `client_id`, `client_secret` where the seller has an application of its own;
+    `channel`, and with "delivery" `program` and `invoice_type`. A secret may be given as `…_file` or `…_env` instead.
     """
     try:
         return _read_seller(path)
@@ -46,8 +47,21 @@ def _read_seller(path: Path) -> SellerFile:
         refresh_token=amazon.secret("refresh_token"),
         client_id=str(amazon.values.get("client_id", "")),
         client_secret=amazon.secret("client_secret", needed="client_id" in amazon.values),
+        **_channel(amazon),
     )
     return SellerFile(issuer, secrets, key)
+
+
+def _channel(amazon: Section) -> dict[str, str]:
+    """How invoices are handed in, in the names of SellerSecrets."""
+    channel = amazon.choice("channel", CHANNELS, default=SHIPMENT_INVOICING)
+    if channel == DELIVERY:
+        kind = amazon.choice("invoice_type", INVOICE_TYPES, default=INVOICE_TYPES[0])
+        return {"channel": channel, "program": amazon.choice("program", PROGRAMS), "invoice_type": kind}
+    for field in ("program", "invoice_type"):
+        if field in amazon.values:
+            raise amazon.mistake(field, f'is of channel "{DELIVERY}" only; add: channel = "{DELIVERY}"')
+    return {"channel": channel}
 
 
 def register(tools: Tools, path: Path, *, actor: str) -> tuple[SellerFile, int]:

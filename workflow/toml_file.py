@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,17 @@ class Section:
         if not isinstance(value, str) or not value:
             raise self._file.mistake(f"{self._name}.{field} is missing or no text")
         return value
+
+    def choice(self, field: str, known: Sequence[str], *, default: str | None = None) -> str:
+        """A text that is one of the known ones; without a default it must be there."""
+        text = self.text(field) if default is None or field in self.values else default
+        if text not in known:
+            raise self.mistake(field, f"is none of {', '.join(known)}")
+        return text
+
+    def mistake(self, field: str, message: str) -> Invalid:
+        """An error about a field of the section."""
+        return self._file.mistake(f"{self._name}.{field} {message}")
 
     def content(self, field: str) -> bytes:
         """The bytes of the file that a field names."""

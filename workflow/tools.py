@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,13 @@ import requests
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from sqlalchemy import Row
 
 from workflow.catalog import Catalog
 from workflow.clients.amazon import AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
+from workflow.clients.delivery import OPERATIONS, DeliveryClient
 from workflow.clients.notifications_api import NotificationsApi
 from workflow.clients.pace import Pace
 from workflow.clients.rate_limit import Plan, RateLimiter
@@ -38,13 +41,21 @@ from workflow.store import Claim, Store, connect
 
 #: Sellers whose clients a process keeps; each holds a key, a certificate and a few connections.
 KEPT_SELLERS = 256
+#: How long a seller's row counts without being read again, in seconds: how late a stop or its end may be seen.
+FRESH = 1.0
 #: NFeConsultaProtocolo4 answers at most ten questions about a key per hour (MOC 7.0 Anexo I, 4.3): five at once and
 #: five more in the hour that follows.
 CONSULTS = Plan(rate=5 / 3600, burst=5)
 
+#: By which of Amazon's APIs a seller's invoices are handed in: Shipment Invoicing v0, or Delivery 2022-07-01.
+SHIPMENT_INVOICING, DELIVERY = CHANNELS = ("shipment-invoicing", "delivery")
+
 
 class SellerSecrets(NamedTuple):
-    """What of a seller is sealed: the A1 certificate, Amazon's authorisation, and the issuer with its CSRT."""
+    """What of a seller is sealed: the A1 certificate, Amazon's authorisation, and the issuer with its CSRT.
+
+    `channel` is how its invoices are handed in; `program` and `invoice_type` are told to the channel `delivery`.
+    """
 
     issuer: dict[str, Any]
     pfx: bytes
@@ -52,6 +63,9 @@ class SellerSecrets(NamedTuple):
     refresh_token: str
     client_id: str = ""
     client_secret: str = ""
+    channel: str = SHIPMENT_INVOICING
+    program: str = ""
+    invoice_type: str = "Outbound"
 
     def dump(self) -> bytes:
         """JSON, to be sealed."""
@@ -70,6 +84,7 @@ class Tools:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._sellers: OrderedDict[str, SellerTools] = OrderedDict()
+        self._rows: dict[str, tuple[Row[Any] | None, float]] = {}
 
     @cached_property
     def store(self) -> Store:
@@ -147,7 +162,7 @@ class Tools:
 
     def seller(self, id: str) -> "SellerTools":
         """A seller's clients; raise SellerStopped when a person must mend the seller first."""
-        row = self.catalog.seller(id)
+        row = self._seller_row(id)
         if row is None:
             raise SellerStopped("unknown-seller", f"SellerId {id} is not registered; add it: nfe seller add FILE")
         if row.stop_code is not None:
@@ -160,6 +175,17 @@ class Tools:
         if len(self._sellers) > KEPT_SELLERS:
             self._sellers.popitem(last=False)
         return kept
+
+    def _seller_row(self, id: str) -> Row[Any] | None:
+        """The seller's row, at most a second old: a stage asks several times."""
+        now = time.monotonic()
+        row, at = self._rows.get(id, (None, now - 2 * FRESH))
+        if now - at > FRESH:
+            if len(self._rows) > KEPT_SELLERS:
+                self._rows.clear()
+            row = self.catalog.seller(id)
+            self._rows[id] = (row, now)
+        return row
 
     def document(self, id: str, kind: DocumentKind) -> bytes:
         """The newest document of that kind; raise Invalid when an earlier stage did not leave it."""
@@ -233,6 +259,26 @@ class SellerTools:
             on_rate=lambda operation, rate: self._tools.limiter.learn(self._bucket(operation), rate),
         )
 
+    @property
+    def submission(self) -> AmazonClient | DeliveryClient:
+        """Where the seller's invoices are handed in and their verdicts asked for."""
+        return self._delivery if self._secrets.channel == DELIVERY else self.amazon
+
+    @cached_property
+    def _delivery(self) -> DeliveryClient:
+        settings = self._tools.settings
+        return DeliveryClient(
+            http=self._tools.http,
+            tokens=self._tokens,
+            base_url=settings.amazon_url,
+            marketplace_id=settings.marketplace_id,
+            program=self._secrets.program,
+            invoice_type=self._secrets.invoice_type,
+            timeout=settings.amazon_timeout,
+            md5_hex=settings.amazon_md5_hex,
+            on_rate=lambda operation, rate: self._tools.limiter.learn(self._bucket(operation), rate),
+        )
+
     @cached_property
     def notifications(self) -> NotificationsApi:
         """Where the seller's notifications go."""
@@ -281,8 +327,9 @@ class SellerTools:
         return self._secrets.client_id or self._tools.settings.lwa_client_id
 
     def _bucket(self, operation: str) -> str:
-        """Amazon counts per application, seller and operation."""
-        return f"{self._client_id}:{self.issuer.seller_id}:{operation}"
+        """Amazon counts per application, seller and operation; its two channels call theirs by the same names."""
+        api = "delivery." if self._secrets.channel == DELIVERY and operation in OPERATIONS else ""
+        return f"{self._client_id}:{self.issuer.seller_id}:{api}{operation}"
 
     @contextmanager
     def permit(self, operation: str, who: str) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """People's files: good ones are read whole, each mistake is told in one line with its place."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,39 @@ def test_no_secret_stands_in_what_is_stored_open(write: Write) -> None:
     stored = str(read.issuer.model_dump(mode="json"))
     assert "hidden" not in stored
     assert b"hidden-csrt" in read.secrets.dump()
+
+
+def test_invoices_are_handed_in_by_shipment_invoicing_unless_the_file_says_otherwise(write: Write) -> None:
+    default = read_seller(write()).secrets
+    assert default.channel == "shipment-invoicing"
+    token = 'refresh_token = "Atzr|hidden"'
+    chosen = read_seller(write((token, f'{token}\nchannel = "delivery"\nprogram = "EasyShip"'))).secrets
+    assert (chosen.channel, chosen.program, chosen.invoice_type) == ("delivery", "EasyShip", "Outbound")
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('channel = "pigeon"', "amazon.channel is none of shipment-invoicing, delivery"),
+        ("channel = 1", "amazon.channel is missing or no text"),
+        ('channel = "delivery"', "amazon.program is missing or no text"),
+        ('channel = "delivery"\nprogram = "easyship"', "amazon.program is none of EasyShip, FbaOnSite, SelfShip"),
+        ('channel = "delivery"\nprogram = "SelfShip"\ninvoice_type = "Inbound"', "amazon.invoice_type is none of Out"),
+        ('program = "SelfShip"', 'amazon.program is of channel "delivery" only'),
+    ],
+)
+def test_a_wrong_channel_is_told_with_its_field(write: Write, lines: str, says: str) -> None:
+    error = mistake(write(("[amazon]", f"[amazon]\n{lines}")))
+    assert error.code == "bad-seller"
+    assert says in error.message
+
+
+def test_a_seller_sealed_before_there_were_channels_can_still_be_read(write: Write) -> None:
+    kept = read_seller(write()).secrets
+    old = json.loads(kept.dump())
+    for name in ("channel", "program", "invoice_type"):
+        del old[name]
+    assert SellerSecrets.load(json.dumps(old).encode()) == kept
 
 
 @pytest.mark.parametrize(

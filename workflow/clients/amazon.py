@@ -18,7 +18,7 @@ from workflow.clients.amazon_tokens import Tokens
 from workflow.clients.selling_partner import Call, SellingPartner, Throttled, Token, content_of, one_line
 from workflow.errors import Invalid, RetryLater
 
-__all__ = ["AmazonClient", "InvoiceStatus", "Throttled", "content_md5"]
+__all__ = ["AmazonClient", "InvoiceStatus", "Throttled", "content_md5", "known_verdict", "member"]
 
 #: The path with its literal placeholder: one restricted data token serves every shipment of the seller for an hour.
 DETAILS_PATH = "/fba/outbound/brazil/v0/shipments/{shipmentId}"
@@ -110,8 +110,13 @@ def _verdict(content: Mapping[str, Any], shipment_id: str) -> str:
     found = None
     for shipment in _shipments(content):
         # Of several submissions the last one counts.
-        if _member(shipment, "AmazonShipmentId") in (None, shipment_id):
-            found = _member(shipment, "InvoiceStatus")
+        if member(shipment, "AmazonShipmentId") in (None, shipment_id):
+            found = member(shipment, "InvoiceStatus")
+    return known_verdict(found, shipment_id)
+
+
+def known_verdict(found: Any, shipment_id: str) -> str:
+    """Amazon's word for a status, in the documented spelling where it is one; RetryLater when it is no word."""
     if not isinstance(found, str) or not found.strip():
         raise RetryLater("amazon-no-status", f"Amazon's answer has no InvoiceStatus for shipment {shipment_id}")
     known = {verdict.casefold(): verdict for verdict in VERDICTS}
@@ -120,13 +125,13 @@ def _verdict(content: Mapping[str, Any], shipment_id: str) -> str:
 
 def _shipments(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """`Shipments` is modelled as one object in spite of its name; its ancestor was a list: accept both."""
-    payload = _member(content, "payload")
-    shipments = _member(payload if isinstance(payload, dict) else content, "Shipments")
+    payload = member(content, "payload")
+    shipments = member(payload if isinstance(payload, dict) else content, "Shipments")
     for shipment in shipments if isinstance(shipments, list) else [shipments]:
         if isinstance(shipment, dict):
             yield shipment
 
 
-def _member(content: Mapping[str, Any], name: str) -> Any:
+def member(content: Mapping[str, Any], name: str) -> Any:
     """A member by its name in any casing: the sister API writes `invoiceStatus`."""
     return next((value for key, value in content.items() if key.casefold() == name.casefold()), None)

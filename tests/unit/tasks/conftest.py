@@ -67,6 +67,7 @@ class FakeTools:
         issuer = SimpleNamespace(tpAmb=2, cnpj="99999999000191")
         self._seller = SimpleNamespace(
             amazon=self.amazon,
+            submission=self.amazon,
             sefaz=self.sefaz,
             uf="SP",
             issuer=issuer,
