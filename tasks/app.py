@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from celery import Celery, Task, chain
 from celery.exceptions import Retry
+from celery.schedules import crontab
 from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
 
 from workflow import logs, settings
@@ -23,6 +24,10 @@ Act = Callable[[Claim, Tools], Done]
 
 #: Every stage's Celery task, filled by the decorator below.
 LINKS: dict[Stage, Task] = {}
+#: The files of tasks that are no stages.
+BESIDE = ("heartbeat", "receive", "sweep", "customer_invoices", "void_numbers", "purge")
+#: What beat starts once a day: the hour (UTC) after midnight in Brasília, before anybody works.
+DAILY = {"void_numbers": 3, "purge": 4}
 
 
 class Stopped(Exception):
@@ -56,20 +61,22 @@ def configuration(chosen: settings.Settings) -> dict[str, Any]:
         "task_default_queue": "nfe",
         "timezone": "UTC",
         "beat_schedule": schedule(chosen),
-        "imports": [
-            f"tasks.{name}"
-            for name in ("heartbeat", "receive", "sweep", "customer_invoices", *(str(stage) for stage in Stage))
-        ],
+        "imports": [f"tasks.{name}" for name in (*BESIDE, *(str(stage) for stage in Stage))],
     }
 
 
 def schedule(chosen: settings.Settings) -> dict[str, Any]:
     """What beat starts, and how often; whatever nobody ran in time is worth nothing, the next one sees the same."""
     often = {"sweep": chosen.sweep_every, "customer_invoices": chosen.customer_invoices_every.total_seconds()}
+    wanted = {"void_numbers": chosen.void_numbers, "purge": bool(chosen.purge_after)}
     return {
         name: {"task": name, "schedule": seconds, "options": {"expires": max(seconds * 2, 2)}}
         for name, seconds in often.items()
         if seconds > 0
+    } | {
+        name: {"task": name, "schedule": crontab(minute=0, hour=hour), "options": {"expires": 6 * 3600}}
+        for name, hour in DAILY.items()
+        if wanted[name]
     }
 
 

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from workflow import cli_customer_invoices, cli_notifications, display, logs, migrations, settings
+from workflow import (
+    cli_customer_invoices,
+    cli_notifications,
+    cli_numbers,
+    cli_purge,
+    display,
+    logs,
+    migrations,
+    settings,
+)
 from workflow.crypto import new_key
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
@@ -41,6 +50,8 @@ app.add_typer(products, name="products")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(cli_customer_invoices.app, name="customer-invoices")
 app.add_typer(cli_notifications.app, name="notifications")
+app.add_typer(cli_numbers.app, name="numbers")
+app.command("purge")(cli_purge.purge)
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Shipment = Annotated[str, typer.Argument(help="Amazon's shipment or order id, or SELLER/SHIPMENT.")]

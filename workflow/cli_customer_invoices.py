@@ -87,6 +87,9 @@ def get(
     vendors, row = _connector(tools, connector)
     file = vendors.file(row.name, purchase_order_number)
     if file is None:
+        purged = vendors.purged_at(row.name, purchase_order_number)
+        if purged is not None:
+            _warn(f"{purchase_order_number} was purged on {purged.date()}; Amazon is asked for it again")
         file = fetch(vendors, row, Source(tools, row, waits=PATIENT), purchase_order_number)
     if output is None and not sys.stdout.isatty():
         sys.stdout.buffer.write(file.content)

@@ -10,7 +10,10 @@ from sqlalchemy.exc import DBAPIError
 from workflow import migrations
 from workflow.consume import open_queue
 from workflow.errors import NfeError
+from workflow.models import NumberStatus
 from workflow.nfe import schema
+from workflow.number_book import BRASILIA, WARNING_DAY, NumberBook, void_by
+from workflow.purge import REMOVED
 from workflow.tools import Tools
 
 #: Days before the end of a certificate from which a person is warned.
@@ -86,6 +89,9 @@ def _sellers(tools: Tools) -> Iterator[Finding]:
 
 def _seller(tools: Tools, id: str, stop_code: str | None, stop_reason: str | None) -> Iterator[Finding]:
     name = f"seller {id}"
+    if stop_code == REMOVED:
+        yield Finding(name, "ok", "removed on demand; its archive is kept")
+        return
     if stop_code is not None:
         yield Finding(name, "failed", f"stopped: {stop_code}: {stop_reason}; mend it, then: nfe seller resume {id}")
         return
@@ -96,6 +102,26 @@ def _seller(tools: Tools, id: str, stop_code: str | None, stop_reason: str | Non
     seller.templates.compile_all()
     if not seller.has_application:
         yield Finding(name, "failed", "no LWA client id and secret; set NFE_LWA_CLIENT_ID and NFE_LWA_CLIENT_SECRET")
+
+
+def _numbers(tools: Tools) -> Iterator[Finding]:
+    """None missing, and none unused for so long that its voiding would come too late."""
+    book = NumberBook(tools.store)
+    standings = book.standings()
+    missing = [standing for standing in standings if standing.gaps]
+    for standing in missing:
+        message = f"series {standing.series.series} lacks {standing.missing} numbers; see: nfe numbers list"
+        yield Finding("numbers", "failed", message)
+    oldest = book.unused_since()
+    if oldest is not None and tools.store.now().astimezone(BRASILIA).date() > void_by(oldest).replace(day=WARNING_DAY):
+        message = f"unused ones must be voided by {void_by(oldest)}: nfe numbers void"
+        yield Finding("numbers", "warning", message)
+    refused = sum(standing.counts.get(NumberStatus.PERSON, 0) for standing in standings)
+    if refused:
+        message = f"SEFAZ does not void {refused} of them; see: nfe numbers list --status person"
+        yield Finding("numbers", "warning", message)
+    elif not missing:
+        yield Finding("numbers", "ok", f"{len(standings)} series, gaps: 0")
 
 
 def _queue(tools: Tools) -> Iterator[Finding]:
@@ -117,4 +143,5 @@ CHECKS: dict[str, Check] = {
     "queue": _queue,
     "schema": _schema,
     "sellers": _sellers,
+    "numbers": _numbers,
 }

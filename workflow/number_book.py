@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, insert, literal_column, select, union_all, update
 
 from workflow.errors import Invalid
-from workflow.models import Number, NumberForeign, NumberSeries, NumberStatus
+from workflow.models import NumberForeign, NumberStatus
+from workflow.numbers import NUMBER, SERIES
 from workflow.store import SHIPMENT, Store, table
 
-NUMBER, SERIES, FOREIGN = table(Number), table(NumberSeries), table(NumberForeign)
+FOREIGN = table(NumberForeign)
 
 #: TNF: nine digits at the most; MOC 7.0 Anexo I, C02-30: series 890 and over are not for own emission by a CNPJ.
 LAST_NUMBER, LAST_SERIES = 999_999_999, 889

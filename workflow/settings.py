@@ -132,6 +132,13 @@ class Settings(BaseSettings):
         default=False, description="Cancel also after the 24 hours, with a fine, where the seller's state takes it."
     )
 
+    void_numbers: bool = Field(default=True, description="Void numbers once a day that were unused for a day.")
+    purge_after: Duration = Field(
+        # Amazon's Data Protection Policy: personal data no longer than 30 days after delivery.
+        default=timedelta(days=30),
+        description="From a shipment's end to the removal of its personal data; 0: on command only.",
+    )
+
     customer_invoices_every: Duration = Field(
         # Amazon: "check at least once per hour during business hours".
         default=timedelta(hours=1),

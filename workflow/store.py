@@ -33,7 +33,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlmodel import SQLModel
 
 from workflow.crypto import Vault
-from workflow.errors import Misconfigured
+from workflow.errors import Invalid, Misconfigured
 from workflow.models import Document, DocumentKind, History, Shipment
 from workflow.states import REFETCH, RETRY, WAY, Stage, State
 
@@ -55,6 +55,8 @@ SHIPMENT, HISTORY, DOCUMENT = table(Shipment), table(History), table(Document)
 
 #: The history's code of a cancellation after which the shipment is issued anew.
 REISSUE = "reissue"
+#: The history's outcome of a purge; its reason names the kinds of documents that were removed.
+PURGED = "purged"
 
 
 class Claim(NamedTuple):
@@ -352,7 +354,7 @@ class Store:
         ring = due if result.due else (None if due is None else now + ring_after)
         values: dict[str, Any] = {
             "state": result.state, "tries": result.tries, "crashes": result.crashes, "lease": None, "lease_until": None,
-            "stop_code": result.stop_code, "updated_at": now, "due_at": due, "ring_at": ring,
+            "stop_code": result.stop_code, "updated_at": now, "due_at": due, "ring_at": ring, "purged_at": None,
         }  # fmt: skip
         if result.told:
             values["seq"] = row.seq + 1
@@ -418,7 +420,10 @@ class Store:
     # -- documents and history ------------------------------------------------------------------------------
 
     def document(self, id: str, kind: DocumentKind) -> bytes | None:
-        """The newest document of that kind, opened; None when there is none."""
+        """The newest document of that kind, opened; None when there is none.
+
+        Raise Invalid('no-document') where it may have been purged.
+        """
         statement = (
             select(DOCUMENT.c.sealed)
             .where(DOCUMENT.c.shipment_id == id, DOCUMENT.c.kind == kind)
@@ -427,7 +432,20 @@ class Store:
         )
         with self.reading() as connection:
             sealed = connection.execute(statement).scalar_one_or_none()
+            if sealed is None:
+                self._check_not_purged(connection, id, kind)
         return None if sealed is None else self.vault.open(sealed)
+
+    def _check_not_purged(self, connection: Connection, id: str, kind: DocumentKind) -> None:
+        line = HISTORY.c
+        purged = select(line.at, line.reason).where(line.shipment_id == id, line.outcome == PURGED)
+        for row in connection.execute(purged.order_by(line.seq.desc())):
+            if kind in (row.reason or "").replace(",", "").split():
+                raise Invalid(
+                    "no-document",
+                    f"the {kind} document was purged on {row.at.date()}; "
+                    "`nfe retry --refetch` asks Amazon for the details anew",
+                )
 
     def versions(self, id: str, kind: DocumentKind) -> list[bytes]:
         """Every document of that kind, opened, newest first."""

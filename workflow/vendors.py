@@ -202,7 +202,7 @@ class Vendors:
         for file in files:
             row = INVOICE.c
             known = (row.connector == connector) & (row.purchase_order_number == file.purchase_order_number)
-            if connection.execute(update(INVOICE).where(known, row.sha256 == file.sha256).values(seen_at=now)).rowcount:
+            if self._see_again(connection, known & (row.sha256 == file.sha256), file, now):
                 same += 1
                 continue
             last = connection.execute(select(func.max(row.version)).where(known)).scalar_one() or 0
@@ -216,20 +216,37 @@ class Vendors:
             new, changed = new + (last == 0), changed + (last > 0)
         return Kept(new, changed, same)
 
+    def _see_again(self, connection: Connection, which: ColumnElement[bool], file: File, now: datetime) -> bool:
+        """Note that Amazon gave this content once more; where it was purged, keep it anew. False: never seen."""
+        seen = connection.execute(update(INVOICE).where(which).values(seen_at=now).returning(INVOICE.c.purged_at))
+        purged = [row.purged_at for row in seen]
+        if any(purged):
+            content = {"sealed": self._store.vault.seal(file.content), "fetched_at": now, "purged_at": None}
+            connection.execute(update(INVOICE).where(which).values(content))
+        return bool(purged)
+
+    def purged_at(self, connector: str, purchase_order_number: str) -> datetime | None:
+        """When the content that Amazon last gave for an order was removed; None when it was not."""
+        found = self._newest(connector, purchase_order_number)
+        return None if found is None else found.purged_at
+
     def file(self, connector: str, purchase_order_number: str) -> File | None:
-        """What Amazon last gave for an order, opened; None when that was no file, or nothing was given yet."""
+        """What Amazon last gave for an order, opened; None when that was no file, was purged, or nothing was given."""
+        found = self._newest(connector, purchase_order_number)
+        if found is None or found.problem is not None or found.purged_at is not None:
+            return None
+        return File(purchase_order_number, self._store.vault.open(found.sealed), found.media_type)
+
+    def _newest(self, connector: str, purchase_order_number: str) -> Row[Any] | None:
         row = INVOICE.c
         statement = (
-            select(row.sealed, row.media_type, row.problem)
+            select(row.sealed, row.media_type, row.problem, row.purged_at)
             .where(row.connector == connector, row.purchase_order_number == purchase_order_number)
             .order_by(row.seen_at.desc(), row.version.desc())
             .limit(1)
         )
         with self._store.reading() as connection:
-            found = connection.execute(statement).one_or_none()
-        if found is None or found.problem is not None:
-            return None
-        return File(purchase_order_number, self._store.vault.open(found.sealed), found.media_type)
+            return connection.execute(statement).one_or_none()
 
     def invoices(self, *, connector: str | None = None, limit: int | None = None) -> Sequence[Any]:
         """All that is known of the invoices but their content, newest first."""

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from workflow.models import NumberStatus, Seller, Voiding, VoidingState
 from workflow.nfe.voiding import LARGEST_RANGE
 from workflow.nfe.xml import local_date
-from workflow.number_book import NUMBER
+from workflow.numbers import NUMBER
 from workflow.states import State
 from workflow.store import SHIPMENT, Store, table
 

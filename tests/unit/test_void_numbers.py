@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from workflow import seller_file
 from workflow.errors import Invalid, NfeError, RetryLater, SellerStopped
 from workflow.models import NumberStatus, VoidingState
 from workflow.nfe import schema, signature
-from workflow.number_book import NUMBER, SERIES
+from workflow.numbers import NUMBER, SERIES
 from workflow.sandbox.faults import Fault
 from workflow.sandbox.sefaz_book import SefazBook, Voided
 from workflow.sandbox.server import Started, start_sefaz
@@ -232,11 +233,9 @@ def test_refusals_end_before_sefaz_blocks_and_each_run_gets_on(seller: Seller) -
         seller.sefaz.book._by_number[SELLER_CNPJ, 1, number] = "K" * 44
     left = len(seller.statuses())
     for _ in range(10):
-        try:
+        with suppress(RetryLater):
             seller.void()
-        except RetryLater as error:
-            assert error.code == "many-refusals"
-            assert sum(one.fate != "voided" for one in seller.told) <= MAX_REFUSALS
+        assert len(seller.told) <= MAX_REFUSALS
         now = list(seller.statuses().values()).count(UNUSED)
         assert now < left or now == 0
         left = now
