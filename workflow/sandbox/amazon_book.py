@@ -171,6 +171,11 @@ class AmazonBook:
         foreign = seller_id is not None and record.shipment.seller_id not in (None, seller_id)
         return None if foreign else record.shipment
 
+    def shipment_of(self, order_id: str) -> str | None:
+        """The first shipment of an order; an order may have several."""
+        held = (record.shipment for record in self._records.values())
+        return next((one.shipment_id for one in held if one.details.get("AmazonOrderId") == order_id), None)
+
     def permit(self, client: str, seller: str, operation: str, *, rate: float, burst: int) -> bool:
         """Take one token from the bucket of (application, seller, operation); False when it is empty."""
         if not self._settings.rate_plan:
