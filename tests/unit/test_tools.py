@@ -1,0 +1,50 @@
+"""A seller's tools: by which of Amazon's APIs its invoices are handed in, and whose rate plan that is."""
+
+from pathlib import Path
+
+import pytest
+import redis
+
+from workflow.clients.amazon import AmazonClient
+from workflow.clients.delivery import DeliveryClient
+from workflow.clients.selling_partner import Throttled
+from workflow.errors import RetryLater
+from workflow.sandbox.shipments import demo_seller
+from workflow.settings import Settings
+from workflow.tools import SellerSecrets, SellerTools, Tools
+
+SECRETS = SellerSecrets(demo_seller(), b"", "", "Atzr|one", "client", "secret")
+DELIVERY = SECRETS._replace(channel="delivery", program="EasyShip")
+
+
+@pytest.fixture
+def tools(tmp_path: Path, redis_client: redis.Redis) -> Tools:
+    """Tools with a real Redis, and a folder of their own for the key."""
+    made = Tools(Settings(data_dir=tmp_path))
+    vars(made)["redis"] = redis_client
+    return made
+
+
+def seller_of(tools: Tools, secrets: SellerSecrets) -> SellerTools:
+    return SellerTools(tools, 1, tools.store.vault.seal(secrets.dump()))
+
+
+def test_the_channel_of_the_sellers_file_takes_its_invoices(tools: Tools) -> None:
+    ordinary, delivered = seller_of(tools, SECRETS), seller_of(tools, DELIVERY)
+    assert ordinary.submission is ordinary.amazon
+    assert isinstance(delivered.submission, DeliveryClient)
+    assert delivered.submission is delivered.submission
+    assert isinstance(delivered.amazon, AmazonClient)
+
+
+def test_each_channel_has_a_rate_plan_of_its_own_and_the_details_share_one(tools: Tools) -> None:
+    ordinary, delivered = seller_of(tools, SECRETS), seller_of(tools, DELIVERY)
+    for operation in ("submitInvoice", "getShipmentDetails"):
+        with pytest.raises(Throttled), delivered.permit(operation, "one"):
+            raise Throttled(operation)
+    with pytest.raises(RetryLater), delivered.permit("submitInvoice", "two"):
+        pass
+    with ordinary.permit("submitInvoice", "three"):
+        pass
+    with pytest.raises(RetryLater), ordinary.permit("getShipmentDetails", "four"):
+        pass
