@@ -19,12 +19,14 @@ from workflow.catalog import PRODUCT, SELLER
 from workflow.errors import Invalid
 from workflow.models import DocumentKind, NumberStatus
 from workflow.numbers import NUMBER
-from workflow.states import SETTLED
+from workflow.states import SETTLED, State
 from workflow.store import DOCUMENT, HISTORY, PURGED, SHIPMENT, Store
 from workflow.vendors import INVOICE
 
 #: What the law wants kept.
 LEGAL = (DocumentKind.NFEPROC, DocumentKind.CANCELLATION)
+#: Asked for by what they are not: SQLite would take `state IN …` for a better index than the rows' age.
+UNSETTLED = tuple(state for state in State if state not in SETTLED)
 #: Rows of one transaction: short enough that no worker waits long for SQLite's only writer.
 BATCH = 500
 #: The stop of a seller whose data were removed on demand.
@@ -191,7 +193,7 @@ def _rested(before: datetime, seller_id: str | None) -> list[ColumnElement[bool]
     row = SHIPMENT.c
     return [
         *(row.updated_at <= before, row.due_at.is_(None), row.purged_at.is_(None)),  # the index
-        *(row.state.in_(SETTLED), row.lease.is_(None), row.stop_code.is_(None), row.cancelling.is_(False)),
+        *(row.state.not_in(UNSETTLED), row.lease.is_(None), row.stop_code.is_(None), row.cancelling.is_(False)),
         *_of(seller_id),
     ]
 
