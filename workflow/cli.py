@@ -615,6 +615,7 @@ ParentDeath = Annotated[bool, typer.Option("--parent-death", help="End with the 
 def sandbox_amazon(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = AMAZON_PORT,
     shipments: Annotated[int, typer.Option(min=0, help="How many example shipments it holds.")] = 12,
+    static: Annotated[bool, typer.Option("--static", help="Only the static examples of Amazon's models.")] = False,
     memory: Memory = None,
     json: Json = False,
     parent_death: ParentDeath = False,
@@ -623,8 +624,8 @@ def sandbox_amazon(
     from workflow.sandbox.server import serve_amazon
     from workflow.sandbox.shipments import demo_shipments
 
-    held = [example.shipment() for example in demo_shipments(shipments)]
-    serve_amazon(port, shipments=held, memory=memory, as_json=json, parent_death=parent_death)
+    held = [] if static else [example.shipment() for example in demo_shipments(shipments)]
+    serve_amazon(port, shipments=held, static=static, memory=memory, as_json=json, parent_death=parent_death)
 
 
 @sandbox.command("sefaz")

@@ -14,8 +14,8 @@ def main() -> None:
     if given.counterpart == "sefaz":
         serve_sefaz(given.port, given.control_port, given.folder, **said)
     else:
-        held = [example.shipment() for example in demo_shipments(given.shipments)]
-        serve_amazon(given.port, shipments=held, **said)
+        held = [] if given.static else [example.shipment() for example in demo_shipments(given.shipments)]
+        serve_amazon(given.port, shipments=held, static=given.static, **said)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--memory", type=Path, help="a folder that remembers across restarts; none: start empty")
     parser.add_argument("--shipments", type=int, default=12, help="Amazon only: how many examples it holds")
+    parser.add_argument("--static", action="store_true", help="Amazon only: the official static examples alone")
     parser.add_argument("--json", action="store_true", help="say where it listens as one line of JSON")
     parser.add_argument("--parent-death", action="store_true", help="end when the parent process ends (Linux)")
     return parser

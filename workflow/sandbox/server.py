@@ -25,6 +25,7 @@ from workflow.sandbox.certificates import demo_a1, server_context
 from workflow.sandbox.sefaz_book import SefazBook
 from workflow.sandbox.sefaz_settings import SefazSettings
 from workflow.sandbox.shipments import SELLER_CNPJ, SELLER_NAME
+from workflow.sandbox.static import examples, static_application
 
 LOOPBACK = "127.0.0.1"
 
@@ -146,10 +147,14 @@ def start_amazon(
     memory: Path | None = None,
     settings: AmazonSettings | None = None,
     shipments: Iterable[Shipment] = (),
+    static: bool = False,
 ) -> Started[AmazonBook]:
-    """Start a local Amazon on a thread; port 0 is a free one, `memory` a folder that outlives it."""
+    """Start a local Amazon on a thread; port 0 is a free one, `memory` a folder that outlives it.
+
+    In static mode it knows the official examples only.
+    """
     book = _amazon_book(memory, settings, shipments)
-    return Started(book, lambda: _open_amazon(book, port))
+    return Started(book, lambda: _open_amazon(book, port, static=static))
 
 
 def start_sefaz(
@@ -171,12 +176,13 @@ def serve_amazon(
     memory: Path | None = None,
     settings: AmazonSettings | None = None,
     shipments: Iterable[Shipment] = (),
+    static: bool = False,
     as_json: bool = False,
     parent_death: bool = False,
 ) -> None:
     """Serve a local Amazon until SIGTERM or SIGINT; with `parent_death` also until the parent is gone."""
     book = _amazon_book(memory, settings, shipments)
-    _serve(lambda: _open_amazon(book, port), as_json=as_json, parent_death=parent_death)
+    _serve(lambda: _open_amazon(book, port, static=static), as_json=as_json, parent_death=parent_death)
 
 
 def serve_sefaz(
@@ -208,10 +214,11 @@ def _sefaz_book(memory: Path | None, settings: SefazSettings | None) -> SefazBoo
     return SefazBook(settings or SefazSettings(), journal=memory / "sefaz.jsonl" if memory else None)
 
 
-async def _open_amazon(book: AmazonBook, port: int) -> Listening:
-    server, bound = _listen(amazon.application(book), port)
+async def _open_amazon(book: AmazonBook, port: int, *, static: bool) -> Listening:
+    server, bound = _listen(static_application(book) if static else amazon.application(book), port)
     url = f"http://{LOOPBACK}:{bound}"
-    return Listening((server,), Announcement("amazon", url, url, book.holds()), book)
+    holds = {"static examples": len(examples()), "credentials": "any"} if static else book.holds()
+    return Listening((server,), Announcement("amazon", url, url, holds), book)
 
 
 async def _open_sefaz(book: SefazBook, port: int, control_port: int, folder: Path) -> Listening:
