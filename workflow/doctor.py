@@ -142,6 +142,6 @@ CHECKS: dict[str, Check] = {
     "broker": _broker,
     "queue": _queue,
     "schema": _schema,
-    "sellers": _sellers,
     "numbers": _numbers,
+    "sellers": _sellers,
 }

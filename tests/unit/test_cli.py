@@ -217,7 +217,7 @@ def test_the_doctor_tells_all_findings_and_fails_where_one_fails(nfe: Nfe, selle
     found = {finding["check"]: finding["status"] for finding in ran.json() if finding["status"] != "failed"}
     failed = [(finding["check"], finding["message"]) for finding in ran.json() if finding["status"] == "failed"]
     assert ran.code == 1
-    assert found == {"database": "ok", "clock": "ok", "schema": "ok", f"seller {seller}": "ok"}
+    assert found == {"database": "ok", "clock": "ok", "schema": "ok", "numbers": "ok", f"seller {seller}": "ok"}
     assert [check for check, _ in failed] == ["broker", f"seller {seller}"]
     assert "NFE_LWA_CLIENT_ID" in failed[1][1]
 
