@@ -2,13 +2,14 @@
 
 from tasks.app import stage
 from workflow import contingency
-from workflow.authorization import after_answer, ask_by_key, place_of
+from workflow.authorization import after_answer, ask_by_key, ask_for_receipt, place_of
 from workflow.clients.sefaz import Authorization
 from workflow.engine import Done
-from workflow.errors import LostAnswer, RetryLater
+from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind
 from workflow.nfe.protocol import chNFe_of
 from workflow.nfe.reactions import OUTAGE
+from workflow.states import State
 from workflow.store import Claim
 from workflow.tools import Tools
 
@@ -18,13 +19,16 @@ def authorize(claim: Claim, tools: Tools) -> Done:
     """Send the signed NF-e, unless an earlier try may have: then ask first, and send the same bytes on 217."""
     signed = tools.document(claim.id, DocumentKind.NFE)
     if claim.sent_at is not None:
-        found = ask_by_key(claim, tools, signed)
+        found = ask_for_receipt(claim, tools, signed) or ask_by_key(claim, tools, signed)
         if found is not None:
             return found
     try:
         answer = _send(claim, tools, signed)
     except LostAnswer:
         raise
+    except Invalid as error:
+        # The barrier: refused three times as it is. A retry makes the document anew from mended data.
+        return Done(state=State.REJECTED, code=error.code, reason=error.message)
     except RetryLater as error:
         # A call that never left, or that SEFAZ did not take: the one case in which another place may have the note.
         elsewhere = contingency.enter(claim, tools) if error.counts else None

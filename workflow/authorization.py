@@ -4,6 +4,7 @@
 that the note was authorised; 100, 120 and 150 say so, and only with our key and our digest (MOC 7.0 Anexo I, 4.4).
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from workflow.models import DocumentKind, NumberStatus
 from workflow.nfe import protocol
 from workflow.nfe.access_key import split
 from workflow.nfe.reactions import Reaction, key_in, reaction
-from workflow.states import State
+from workflow.states import Stage, State
 from workflow.store import Claim, Left
 from workflow.tools import Tools
 
@@ -28,6 +29,11 @@ _REFUSED = frozenset({Reaction.REJECTED_FIX, Reaction.PERSON, Reaction.SELLER_ST
 _STOPS_SELLER = frozenset({Reaction.SELLER_STOP, Reaction.OUR_BUG})
 #: The number was voided: 206, 256, 563. Of other burnt ones an NF-e has it.
 _VOIDED = frozenset({"206", "256", "563"})
+#: The batch is queued, and its receipt is nRec; it is still in process; SEFAZ does not know the receipt.
+QUEUED, IN_PROCESS, UNKNOWN_RECEIPT = "103", "105", "106"
+#: The least time until a receipt is asked for, in seconds.
+SHORTEST_QUEUE = 5
+_RECEIPT = re.compile(r"nRec (\d{15})")
 #: How long nothing is sent after a 656 that came past the barrier.
 BLOCKED_FOR = timedelta(minutes=65)
 
@@ -35,6 +41,9 @@ BLOCKED_FOR = timedelta(minutes=65)
 def after_answer(claim: Claim, tools: Tools, signed: bytes, answer: Authorization) -> Done:
     """What NFeAutorizacao4's answer leads to: what `workflow.nfe.reactions` says of its cStat."""
     found = reaction(answer.cStat)
+    if answer.cStat == QUEUED and answer.nRec is not None:
+        wait = timedelta(seconds=max(answer.tMed or 0, SHORTEST_QUEUE))
+        raise LostAnswer(QUEUED, f"{answer.xMotivo}; nRec {answer.nRec}", after=wait)
     if found is Reaction.DONE:
         if answer.protNFe is None:
             raise LostAnswer("no-protocol", f"SEFAZ said {answer.cStat} without a protocol; it is asked by key")
@@ -53,6 +62,22 @@ def after_answer(claim: Claim, tools: Tools, signed: bytes, answer: Authorizatio
         return _refused(answer, stops_seller=found in _STOPS_SELLER)
     wait_if_told(answer.cStat, answer.xMotivo)
     raise RetryLater(answer.cStat, answer.xMotivo)
+
+
+def ask_for_receipt(claim: Claim, tools: Tools, signed: bytes) -> Done | None:
+    """Ask what became of a queued batch, where the last answer gave its receipt; None: there is none to ask for."""
+    lines = [line for line in tools.store.history(claim.id) if line.stage == Stage.AUTHORIZE]
+    found = _RECEIPT.search(lines[-1].reason or "") if lines and lines[-1].code == QUEUED else None
+    if found is None:
+        return None
+    seller = tools.seller(claim.seller_id)
+    place = place_of(protocol.chNFe_of(signed))
+    answer = seller.sefaz.receipt(found[1], uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place)
+    if answer.cStat == IN_PROCESS:
+        raise LostAnswer(QUEUED, f"{answer.xMotivo}; nRec {found[1]}", after=timedelta(seconds=SHORTEST_QUEUE))
+    if answer.cStat == UNKNOWN_RECEIPT:
+        return None
+    return after_answer(claim, tools, signed, answer)
 
 
 def _ask_again(claim: Claim, tools: Tools, signed: bytes, cStat: str) -> Done:
@@ -113,8 +138,8 @@ def place_of(key: str) -> int:
 
 def _after_question(claim: Claim, signed: bytes, answer: Consultation) -> Done | None:
     found = reaction(answer.cStat, "consulta")
-    if found is Reaction.RESEND:
-        return None
+    if found in (Reaction.RESEND, Reaction.NUMBER_TAKEN):
+        return None  # where another key holds the number (562, 613), sending says so again, and what follows
     if found is Reaction.DONE:
         if answer.protNFe is None:
             raise RetryLater("no-protocol", f"SEFAZ said {answer.cStat} without a protocol; asked again later")

@@ -247,7 +247,7 @@ class Engine:
             crashes=crashes,
             code=error.code,
             reason=error.message,
-            told=error.counts,
+            told=error.told,
         )
         return Outcome(Kind.WAITING, claim.state, error.code, error.message, wait), settlement
 

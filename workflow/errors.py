@@ -40,13 +40,23 @@ class SellerStopped(NfeError):
 class RetryLater(NfeError):
     """The other side cannot now; `after` is when to ask again, or None for the engine's backoff.
 
-    `counts` is False where nobody failed (a permit that is not free yet): the try is given back.
+    `counts` is False where nobody failed (a permit that is not free yet): the try is given back. `told` says whether
+    the history gets a line; by default it does where the try counts.
     """
 
-    def __init__(self, code: str, message: str, *, after: timedelta | None = None, counts: bool = True) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        after: timedelta | None = None,
+        counts: bool = True,
+        told: bool | None = None,
+    ) -> None:
         super().__init__(code, message)
         self.after = after
         self.counts = counts
+        self.told = counts if told is None else told
 
 
 class LostAnswer(RetryLater):

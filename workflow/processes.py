@@ -71,6 +71,8 @@ def up(settings: Settings, names: Sequence[str], *, say: Callable[[str], None] =
 def _chosen(settings: Settings, names: Sequence[str]) -> tuple[Part, ...]:
     known = parts.needed(settings)
     unknown = [name for name in names if name not in known]
+    if Part.CONSUMER in unknown:
+        raise Misconfigured("no-queue", "the consumer has no queue to read; set NFE_SQS_QUEUE_URL")
     if unknown:
         raise Misconfigured("unknown-part", f"no part {', '.join(unknown)}; known: {', '.join(known)}")
     return tuple(part for part in known if not names or part in names or part is Part.VALKEY)

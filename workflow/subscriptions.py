@@ -43,15 +43,26 @@ def setup(api: NotificationsApi, arn: str, *, dry_run: bool = False) -> Agreed:
 
 
 def remove(api: NotificationsApi, *, with_destination: bool = False) -> Agreed:
-    """End the seller's subscription, and with it the destination, which other sellers may use too."""
+    """End the seller's subscription, and with it the destination, which other sellers may use too.
+
+    Without a subscription the application's only destination is ended, where there is just one.
+    """
     subscription = api.subscription()
     if subscription is None:
-        raise Invalid("not-subscribed", "the seller is not subscribed; see: nfe notifications list")
+        return _remove_destination(api, with_destination=with_destination)
     api.unsubscribe(subscription.id)
     if not with_destination:
         return Agreed(None, subscription.id, ("ended the subscription",))
     api.delete_destination(subscription.destination_id)
     return Agreed(subscription.destination_id, subscription.id, ("ended the subscription", "ended the destination"))
+
+
+def _remove_destination(api: NotificationsApi, *, with_destination: bool) -> Agreed:
+    known = api.destinations() if with_destination else ()
+    if len(known) != 1:
+        raise Invalid("not-subscribed", "the seller is not subscribed; see: nfe notifications list")
+    api.delete_destination(known[0].id)
+    return Agreed(known[0].id, None, ("ended the destination",))
 
 
 def _destination(api: NotificationsApi, arn: str) -> Destination | None:

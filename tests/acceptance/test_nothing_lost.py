@@ -83,3 +83,16 @@ def test_a_counterpart_that_cannot_now_only_delays(installation: Installation, k
         installation.announce(*examples)
         assert set(installation.rest(90).values()) == {State.ACCEPTED}
     assert_each_once(installation, len(examples))
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_a_queued_batch_is_asked_for_by_its_receipt_and_sent_once(installation: Installation) -> None:
+    example = good(1)[0]
+    installation.sefaz.book.change({"async_batches": True, "late_seconds": 1})
+    with installation.up():
+        installation.announce(example)
+        assert installation.rest(60) == {example.shipment_id: State.ACCEPTED}
+    counts = installation.sefaz.book.dump(requests=False)["counts"]
+    assert counts["NFeAutorizacao4"] == 1
+    assert counts["NFeRetAutorizacao4"] >= 1
+    assert "NFeConsultaProtocolo4" not in counts

@@ -62,3 +62,17 @@ def test_a_company_that_its_state_knows_as_a_contributor_gets_its_registration_i
     note = etree.fromstring(installation.run("xml", f"{SELLER_ID}/{example.shipment_id}").encode())
     assert note.findtext(".//nfe:dest/nfe:IE", namespaces=NAMESPACE) == "123456789"
     assert note.findtext(".//nfe:dest/nfe:indIEDest", namespaces=NAMESPACE) == "1"
+
+
+def test_a_document_refused_three_times_is_not_sent_again_until_it_is_mended(installation: Installation) -> None:
+    example = good(1)[0]
+    buyer = example.details["BuyerTaxInfo"]["TaxClassifications"][0]["Value"]
+    installation.sefaz.book.lists()["refusals"]({"match": buyer, "cStat": "237"})
+    with installation.up():
+        installation.announce(example)
+        for _ in range(3):
+            assert installation.rest() == {example.shipment_id: State.REJECTED}
+            installation.run("retry", example.shipment_id)
+        assert installation.rest() == {example.shipment_id: State.REJECTED}
+        assert installation.rows()[0]["code"] == "equal-rejections"
+    assert installation.sefaz.book.dump(requests=False)["counts"]["NFeAutorizacao4"] == 3

@@ -81,10 +81,10 @@ class MisuseBarrier:
             raise _unavailable() from error
         if wait > 0:
             why = f"SEFAZ blocked {service} for the seller (656); nothing is sent before the block's end"
-            raise RetryLater("misuse-blocked", why, after=timedelta(milliseconds=wait), counts=False)
+            raise RetryLater("misuse-blocked", why, after=timedelta(milliseconds=wait), counts=False, told=True)
         if wait < 0:
             why = f"{limit} calls of {service} about one key within the hour; SEFAZ would block (656)"
-            raise RetryLater("misuse-limit", why, after=timedelta(milliseconds=-wait), counts=False)
+            raise RetryLater("misuse-limit", why, after=timedelta(milliseconds=-wait), counts=False, told=True)
 
     def blocked(self, seller: str, service: str) -> timedelta:
         """Keep a 656 that SEFAZ answered: the block begins anew; how long nothing is sent."""

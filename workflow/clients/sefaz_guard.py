@@ -40,6 +40,14 @@ class GuardedSefaz:
             self._barrier.rejected(self._cnpj, digest)
         return answer
 
+    def receipt(self, nRec: str, *, uf: str, tpAmb: int, tpEmis: int = NORMAL) -> Authorization:
+        """As SefazClient's; at most forty questions about a receipt in any hour."""
+        service = _service("retautorizacao", tpEmis)
+        self._barrier.check(self._cnpj, service, nRec)
+        answer = self._client.receipt(nRec, uf=uf, tpAmb=tpAmb, tpEmis=tpEmis)
+        self._heed(service, answer.cStat, answer.xMotivo)
+        return answer
+
     def consult(self, chNFe: str, *, uf: str, tpAmb: int, tpEmis: int = NORMAL) -> Consultation:
         """As SefazClient's; at most ten questions about a key in any hour."""
         service = _service("consulta", tpEmis)
@@ -80,7 +88,8 @@ class GuardedSefaz:
 
     def _heed(self, service: str, cStat: str, xMotivo: str) -> None:
         if reaction(cStat) is Reaction.BLOCKED:
-            raise RetryLater(cStat, xMotivo, after=self._barrier.blocked(self._cnpj, service), counts=False)
+            wait = self._barrier.blocked(self._cnpj, service)
+            raise RetryLater(cStat, xMotivo, after=wait, counts=False, told=True)
 
 
 def unmended(nfe: bytes) -> str:
