@@ -3,11 +3,9 @@
 Exit status: 0 done, 1 the thing asked for failed, 2 wrong usage. An error is one line: what, which, how to mend.
 """
 
-import getpass
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +13,13 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from workflow import (
+    cli_catalog,
+    cli_check,
     cli_customer_invoices,
     cli_notifications,
     cli_numbers,
     cli_purge,
+    cli_sandbox,
     display,
     logs,
     migrations,
@@ -27,33 +28,31 @@ from workflow import (
 from workflow.crypto import new_key
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
-from workflow.installation import ready
+from workflow.installation import me, ready
 from workflow.models import DocumentKind
-from workflow.nfe.invoice import Issuer
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
 from workflow.store import REISSUE, Due
 from workflow.tools import Tools
 
 if TYPE_CHECKING:
-    from workflow.nfe.rules import Verdict
+    pass
 
 Ring = Callable[[Due], None]
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="From an Amazon FBA Onsite shipment to an accepted NF-e."
 )
-sellers = typer.Typer(no_args_is_help=True, help="Sellers: the NF-e's issuers and Amazon's selling partners.")
-products = typer.Typer(no_args_is_help=True, help="Products: the tax data of a seller's SKUs.")
-sandbox = typer.Typer(no_args_is_help=True, help="Local counterparts: homologation only, faulty on demand.")
-app.add_typer(sellers, name="seller")
-app.add_typer(products, name="products")
-app.add_typer(sandbox, name="sandbox")
+app.add_typer(cli_catalog.sellers, name="seller")
+app.add_typer(cli_catalog.products, name="products")
+app.add_typer(cli_sandbox.app, name="sandbox")
 app.add_typer(cli_customer_invoices.app, name="customer-invoices")
 app.add_typer(cli_notifications.app, name="notifications")
 app.add_typer(cli_numbers.app, name="numbers")
 app.command("purge")(cli_purge.purge)
+app.command("check")(cli_check.check)
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Seller = Annotated[str, typer.Option("--seller", help="SellerId")]
 Shipment = Annotated[str, typer.Argument(help="Amazon's shipment or order id, or SELLER/SHIPMENT.")]
 
 
@@ -98,11 +97,6 @@ def _one(tools: Tools, name: str) -> str:
     if len(found) > 1:
         raise Invalid("ambiguous-shipment", f"{name} may be {', '.join(found)}; give SELLER/SHIPMENT")
     return found[0]
-
-
-def _me() -> str:
-    """Who gives the order, for the history."""
-    return getpass.getuser()
 
 
 # -- running ------------------------------------------------------------------------------------------------
@@ -169,128 +163,6 @@ def examine(
         raise typer.Exit(1)
 
 
-# -- sellers and products -----------------------------------------------------------------------------------
-
-
-@sellers.command("add")
-def seller_add(file: Annotated[Path, typer.Argument(help="FILE.toml")]) -> None:
-    """Add a seller, or replace what is known of it; shipments that its stop held up become due."""
-    from workflow import seller_file
-
-    read, held = seller_file.register(ready(), file, actor=_me())
-    until = read.key.not_valid_after.date()
-    display.console.print(f"seller {read.issuer.seller_id}: certificate until {until}, {held} shipments due again")
-
-
-@sellers.command("list")
-def seller_list(json: Json = False) -> None:
-    """Sellers with their certificates' ends and their stops."""
-    columns = ["id", "name", "cnpj", "certificate_until", "stop_code"]
-    rows = [{name: row._mapping[name] for name in columns} for row in ready().catalog.sellers()]
-    display.as_json(rows) if json else display.table(rows, columns)
-
-
-@sellers.command("show")
-def seller_show(seller: str, json: Json = False) -> None:
-    """What is known of a seller, without its secrets."""
-    row = ready().catalog.seller(seller)
-    if row is None:
-        raise Invalid("unknown-seller", f"no seller {seller}; see: nfe seller list")
-    facts = {name: value for name, value in row._mapping.items() if name != "sealed_secrets"}
-    if json:
-        display.as_json(facts)
-        return
-    flat = {name: value for name, value in facts.items() if name != "issuer"} | facts["issuer"]
-    display.table([{"field": name, "value": value} for name, value in flat.items()], ["field", "value"])
-
-
-@sellers.command("resume")
-def seller_resume(seller: str) -> None:
-    """Lift a seller's stop; what it held up becomes due."""
-    tools = ready()
-    if tools.catalog.seller(seller) is None:
-        raise Invalid("unknown-seller", f"no seller {seller}; see: nfe seller list")
-    display.console.print(f"{tools.catalog.resume_seller(seller, actor=_me())} shipments due again")
-
-
-Seller = Annotated[str, typer.Option("--seller", help="SellerId")]
-
-
-@products.command("import")
-def products_import(
-    file: Annotated[Path, typer.Argument(help="FILE.csv with the columns sku, ncm, origin, …, or FILE.toml.")],
-    seller: Seller,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the file.")] = False,
-) -> None:
-    """Add or replace a seller's products; one bad line, and nothing is imported."""
-    from workflow import product_file
-
-    tools = ready()
-    rows = product_file.read_products(file, issuer=_issuer(tools, seller))
-    if dry_run:
-        display.console.print(f"{len(rows)} products would be imported")
-        return
-    display.console.print(f"{tools.catalog.put_products(seller, rows)} products")
-
-
-@products.command("list")
-def products_list(seller: Seller, json: Json = False) -> None:
-    """A seller's products, with the columns that any of them fills; when piped, a file that import reads."""
-    from workflow.product_file import columns_of, flat, written
-
-    tools = ready()
-    _issuer(tools, seller)
-    found = [row.data for row in tools.catalog.all_products(seller)]
-    rows = [flat(data) for data in found]
-    if json:
-        display.as_json(found)
-    elif sys.stdout.isatty():
-        columns = columns_of(rows)
-        display.table([dict.fromkeys(columns) | row for row in rows], columns)
-    else:
-        print(written(rows), end="")
-
-
-@products.command("check")
-def products_check(seller: Seller, json: Json = False) -> None:
-    """Hold every stored product against the rules of today; fails where one breaks them."""
-    from workflow.nfe.product_rules import problems_of
-
-    tools = ready()
-    issuer = _issuer(tools, seller)
-    stored = tools.catalog.all_products(seller)
-    found = [{"sku": row.sku, "problem": problem} for row in stored for problem in problems_of(row.data, issuer)]
-    if json:
-        display.as_json(found)
-    elif found:
-        display.table(found, ["sku", "problem"])
-    else:
-        display.console.print(f"{len(stored)} products, nothing wrong")
-    if found:
-        raise typer.Exit(1)
-
-
-@products.command("remove")
-def products_remove(skus: Annotated[list[str], typer.Argument(metavar="SKU…")], seller: Seller) -> None:
-    """Forget products; one unknown SKU, and none is removed. Documents that exist keep what they say."""
-    tools = ready()
-    _issuer(tools, seller)
-    unknown = tools.catalog.remove_products(seller, skus)
-    if unknown:
-        raise Invalid(
-            "unknown-sku", f"{seller} has no {', '.join(unknown)}, nothing was removed; see: nfe products list"
-        )
-    display.console.print(f"{len(set(skus))} products removed")
-
-
-def _issuer(tools: Tools, seller: str) -> Issuer:
-    """The seller as issuer; its stop does not matter here."""
-    row = tools.catalog.seller(seller)
-    if row is None:
-        raise Invalid("unknown-seller", f"no seller {seller}; add it first: nfe seller add FILE.toml")
-    return Issuer.parse(row.issuer)
-
-
 # -- shipments ----------------------------------------------------------------------------------------------
 
 
@@ -302,7 +174,7 @@ def receive(
     """Hand in a notification, as the SQS consumer does; twice is once."""
     raw = _handed_in(file)
     tools = ready()
-    id, came = tools.engine.receive(raw, actor=_me(), rings=_ring is not _no_ring)
+    id, came = tools.engine.receive(raw, actor=me(), rings=_ring is not _no_ring)
     if came in (Reception.CREATED, Reception.CANCELLING):
         _ring_for(tools, id)
     if json:
@@ -334,7 +206,7 @@ def reconcile(
     content = _handed_in(file)
     tools = ready()
     rings = _ring is not _no_ring
-    came = compare(tools.engine, seller, content, actor=_me(), dry_run=dry_run, rings=rings)
+    came = compare(tools.engine, seller, content, actor=me(), dry_run=dry_run, rings=rings)
     for id in () if dry_run else came.due:
         _ring_for(tools, id)
     if json:
@@ -424,7 +296,7 @@ def retry(
         raise typer.BadParameter("name shipments, or --state, or --stopped")
     again = 0
     for id in names:
-        to = None if dry_run else tools.store.retry(id, actor=_me(), refetch=refetch)
+        to = None if dry_run else tools.store.retry(id, actor=me(), refetch=refetch)
         if to is not None:
             again += 1
             _ring_for(tools, id)
@@ -440,17 +312,7 @@ def cancel(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
 ) -> None:
     """Cancel a shipment: before the authorisation by not going on, after it by an event at SEFAZ."""
-    tools = ready()
-    id = _one(tools, shipment)
-    row = tools.store.shipment(id)
-    assert row is not None
-    _check_reason(reason)
-    if State(row.state) in AUTHORIZED_AND_LATER and not yes and sys.stdin.isatty():
-        typer.confirm(f"{id} has an authorised NF-e; cancel it at SEFAZ?", abort=True)
-    if not tools.store.cancel(id, reason=reason.strip(), actor=_me()):
-        raise Invalid("already-cancelled", f"{id} is cancelled, or its cancellation is under way; see: nfe history")
-    _ring_for(tools, id)
-    display.console.print(f"{id} is being cancelled")
+    _order(shipment, reason, yes=yes)
 
 
 @app.command()
@@ -460,24 +322,27 @@ def reissue(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
 ) -> None:
     """Cancel the authorised NF-e at SEFAZ, then issue it anew from today's products, with the next number."""
+    _order(shipment, reason, yes=yes, code=REISSUE)
+
+
+def _order(shipment: str, reason: str, *, yes: bool, code: str | None = None) -> None:
+    """Ask for a cancellation, and with the code REISSUE for what follows it."""
     tools = ready()
     id = _one(tools, shipment)
     row = tools.store.shipment(id)
     assert row is not None
-    _check_reason(reason)
-    if State(row.state) not in AUTHORIZED_AND_LATER:
-        raise Invalid("no-authorised-note", f"{id} is {row.state}: it has no authorised NF-e; use: nfe retry {id}")
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Cancel the NF-e of {id} at SEFAZ and issue another?", abort=True)
-    if not tools.store.cancel(id, reason=reason.strip(), actor=_me(), code=REISSUE):
-        raise Invalid("already-cancelled", f"{id} is cancelled, or its cancellation is under way; see: nfe history")
-    _ring_for(tools, id)
-    display.console.print(f"{id} is being cancelled and issued anew")
-
-
-def _check_reason(reason: str) -> None:
     if not 15 <= len(reason.strip()) <= 255:
         raise typer.BadParameter("give a reason of 15 to 255 characters", param_hint="--reason")
+    has_note = State(row.state) in AUTHORIZED_AND_LATER
+    if code == REISSUE and not has_note:
+        raise Invalid("no-authorised-note", f"{id} is {row.state}: it has no authorised NF-e; use: nfe retry {id}")
+    if has_note and not yes and sys.stdin.isatty():
+        accepted = " Amazon has accepted its file and may refuse another." if row.state == State.ACCEPTED else ""
+        typer.confirm(f"{id} has an authorised NF-e.{accepted} Cancel it at SEFAZ?", abort=True)
+    if not tools.store.cancel(id, reason=reason.strip(), actor=me(), code=code):
+        raise Invalid("already-cancelled", f"{id} is cancelled, or its cancellation is under way; see: nfe history")
+    _ring_for(tools, id)
+    display.console.print(f"{id} is being cancelled" + (" and issued anew" if code == REISSUE else ""))
 
 
 @app.command()
@@ -554,90 +419,3 @@ def _ring_for(tools: Tools, id: str) -> None:
     row = tools.store.shipment(id)
     if row is not None and row.due_at is not None:
         _ring(Due(id, State(row.state), row.cancelling))
-
-
-@app.command("check")
-def check_documents(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE.xml…", help="An NFe, a nfeProc or an enviNFe of one.")],
-    now: Annotated[bool, typer.Option("--now", help="As sent now: also the rules about time.")] = False,
-    json: Json = False,
-) -> None:
-    """Ask of any NF-e what SEFAZ asks: schema, signature, key, sums, rules, and which cStat it would get."""
-    from rich.progress import track
-
-    verdicts: dict[Path, Verdict] = {}
-    quiet = len(files) == 1 or not sys.stderr.isatty()
-    for file in track(files, "checking", console=display.errors, transient=True, disable=quiet):
-        try:
-            verdicts[file] = _verdict(file, datetime.now(UTC) if now else None)
-        except Invalid as error:
-            display.errors.print(f"nfe: {error}", style="red", markup=False)
-    if json:
-        display.as_json([_verdict_facts(file, verdict) for file, verdict in verdicts.items()])
-    else:
-        for file, verdict in verdicts.items():
-            display.console.print(f"{file}: {verdict.cStat} {verdict.xMotivo}", markup=False)
-            found = [breach._asdict() for breach in verdict.breaches]
-            if found:
-                display.table(found, ["severity", "cStat", "field", "place", "message"])
-    if len(verdicts) < len(set(files)) or not all(verdict.is_good for verdict in verdicts.values()):
-        raise typer.Exit(1)
-
-
-def _verdict(file: Path, now: datetime | None) -> "Verdict":
-    from workflow.nfe import rules
-
-    try:
-        return rules.check(file.read_bytes(), now=now)
-    except OSError as error:
-        raise Invalid("unreadable-file", f"{file}: {error.strerror}; check the path") from error
-    except Invalid as error:
-        raise Invalid(error.code, f"{file}: {error.message}") from error
-
-
-def _verdict_facts(file: Path, verdict: "Verdict") -> dict[str, Any]:
-    found = [breach._asdict() for breach in verdict.breaches]
-    return {"file": str(file), "good": verdict.is_good} | verdict._asdict() | {"breaches": found}
-
-
-# -- sandboxes ----------------------------------------------------------------------------------------------
-
-
-#: Default ports of the local counterparts.
-AMAZON_PORT, SEFAZ_PORT, SEFAZ_CONTROL_PORT = 8180, 8443, 8181
-
-
-Memory = Annotated[Path | None, typer.Option(help="A folder that remembers across restarts; none: start empty.")]
-ParentDeath = Annotated[bool, typer.Option("--parent-death", help="End with the parent process (Linux).")]
-
-
-@sandbox.command("amazon")
-def sandbox_amazon(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = AMAZON_PORT,
-    shipments: Annotated[int, typer.Option(min=0, help="How many example shipments it holds.")] = 12,
-    static: Annotated[bool, typer.Option("--static", help="Only the static examples of Amazon's models.")] = False,
-    memory: Memory = None,
-    json: Json = False,
-    parent_death: ParentDeath = False,
-) -> None:
-    """A local Selling Partner API with Login with Amazon; any credentials will do."""
-    from workflow.sandbox.server import serve_amazon
-    from workflow.sandbox.shipments import demo_shipments
-
-    held = [] if static else [example.shipment() for example in demo_shipments(shipments)]
-    serve_amazon(port, shipments=held, static=static, memory=memory, as_json=json, parent_death=parent_death)
-
-
-@sandbox.command("sefaz")
-def sandbox_sefaz(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="HTTPS; 0: a free one.")] = SEFAZ_PORT,
-    control_port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = SEFAZ_CONTROL_PORT,
-    folder: Annotated[Path, typer.Option(help="Where its authority and a seller's A1 are kept.")] = Path("sandbox"),
-    memory: Memory = None,
-    json: Json = False,
-    parent_death: ParentDeath = False,
-) -> None:
-    """A local SEFAZ over HTTPS with client certificates; homologation only."""
-    from workflow.sandbox.server import serve_sefaz
-
-    serve_sefaz(port, control_port, folder, memory=memory, as_json=json, parent_death=parent_death)

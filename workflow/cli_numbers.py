@@ -1,6 +1,5 @@
 """`nfe numbers`: what became of each NF-e number, and the voiding of those that no NF-e has."""
 
-import getpass
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +8,7 @@ import typer
 
 from workflow import display
 from workflow.errors import Invalid, NfeError
-from workflow.installation import ready
+from workflow.installation import me, ready
 from workflow.models import NumberStatus
 from workflow.nfe.invoice import Issuer
 from workflow.number_book import NumberBook, Series, Standing
@@ -92,7 +91,7 @@ def start(
     tools = ready()
     issuer = Issuer.parse(_row(tools, seller).issuer)
     where = Series(issuer.cnpj, issuer.tpAmb, issuer.serie if series is None else series)
-    before = NumberBook(tools.store).start(where, next_number, actor=getpass.getuser())
+    before = NumberBook(tools.store).start(where, next_number, actor=me())
     left = f"; {before} to {next_number - 1} are another system's" if 0 < before < next_number else ""
     said = f"series {where.series}, tpAmb {where.environment}, CNPJ {where.cnpj}: next {next_number}{left}"
     display.console.print(said, markup=False)

@@ -1,6 +1,5 @@
 """`nfe purge`: remove personal data that have served, or all of a seller on Amazon's or the seller's demand."""
 
-import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from workflow import display
 from workflow import purge as job
 from workflow.errors import Invalid
-from workflow.installation import ready
+from workflow.installation import me, ready
 from workflow.models import NumberStatus
 from workflow.number_book import NumberBook
 from workflow.tools import Tools
@@ -49,7 +48,7 @@ def purge(
         display.console.print(f"would purge {waiting.shipments} shipments, {waiting.invoices} customer invoices")
     else:
         with _progress(waiting.shipments + waiting.invoices) as tell:
-            gone = job.purge(tools.store, before=before, seller_id=seller, actor=getpass.getuser(), tell=tell)
+            gone = job.purge(tools.store, before=before, seller_id=seller, actor=me(), tell=tell)
         display.console.print(
             f"purged {gone.shipments} shipments ({gone.documents} documents), {gone.invoices} customer invoices"
         )
@@ -77,7 +76,7 @@ def _remove(tools: Tools, seller: str, *, dry_run: bool, yes: bool) -> None:
         if typed.strip() != seller:
             raise Invalid("not-confirmed", "that is not the SellerId; nothing was removed")
     with _progress(None) as tell:
-        gone = job.remove_seller(tools.store, seller, actor=getpass.getuser(), tell=tell)
+        gone = job.remove_seller(tools.store, seller, actor=me(), tell=tell)
     display.console.print(
         f"{seller}: removed {gone.shipments} shipments, {gone.documents} documents, {gone.products} products, its "
         f"certificate and its tokens; {gone.kept} shipments stay for their archive or their number"

@@ -1,5 +1,7 @@
 """This process's installation: its settings, and its database at this version's revision."""
 
+import getpass
+
 from workflow import migrations, settings
 from workflow.errors import Misconfigured
 from workflow.tools import Tools
@@ -20,3 +22,8 @@ def ready() -> Tools:
         )
     migrations.upgrade(tools.store.engine)
     return tools
+
+
+def me() -> str:
+    """Who gives an order, for the history."""
+    return getpass.getuser()
