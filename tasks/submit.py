@@ -4,6 +4,7 @@ from tasks.app import stage
 from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind
+from workflow.settings import is_real_amazon
 from workflow.states import State
 from workflow.store import Claim
 from workflow.tools import SellerTools, Tools
@@ -16,7 +17,7 @@ HOMOLOGATION = 2
 def submit(claim: Claim, tools: Tools) -> Done:
     """Hand the authorised file in, unless Amazon has it from an earlier try."""
     seller = tools.seller(claim.seller_id)
-    if seller.issuer.tpAmb == HOMOLOGATION and tools.settings.amazon_is_real:
+    if seller.issuer.tpAmb == HOMOLOGATION and is_real_amazon(seller.amazon_url):
         raise Invalid(
             "no-fiscal-value",
             "an NF-e of homologation must not reach the real Amazon; set tpAmb = 1, or NFE_AMAZON_URL",

@@ -5,17 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from workflow.clients.selling_partner import HOSTS
 from workflow.connector import ConnectorSecrets
 from workflow.errors import Invalid
 from workflow.toml_file import TomlFile
 from workflow.vendors import Vendors
 
-#: Amazon's hosts; India is served by Europe's. Source: Amazon's "SP-API Endpoints".
-REGIONS = {
-    "EU": "https://sellingpartnerapi-eu.amazon.com",
-    "NA": "https://sellingpartnerapi-na.amazon.com",
-    "FE": "https://sellingpartnerapi-fe.amazon.com",
-}
 #: It is a command's option and a task's argument.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -74,9 +69,9 @@ def _read(file: TomlFile) -> ConnectorFile:
 def _base_url(file: TomlFile) -> str:
     region, given = _text(file, "region"), _text(file, "base_url")
     if given is None:
-        if (region or "EU") not in REGIONS:
-            raise file.mistake(f"region {region} is unknown; one of {', '.join(REGIONS)}")
-        return REGIONS[region or "EU"]
+        if (region or "EU") not in HOSTS:
+            raise file.mistake(f"region {region} is unknown; one of {', '.join(HOSTS)}")
+        return HOSTS[region or "EU"]
     if region is not None:
         raise file.mistake("region and base_url exclude each other; keep one")
     address = urlsplit(given)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workflow.clients.delivery import INVOICE_TYPES, PROGRAMS
+from workflow.clients.selling_partner import HOSTS
 from workflow.errors import Invalid
 from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.invoice import Issuer
@@ -24,7 +25,8 @@ def read_seller(path: Path) -> SellerFile:
 
     Top level and [address]: the fields of `Issuer`. [certificate]: `file` (PFX, relative to the TOML) and `password`.
     [amazon]: `refresh_token`, and `client_id`, `client_secret` where the seller has an application of its own;
-    `channel`, and with "delivery" `program` and `invoice_type`. A secret may be given as `…_file` or `…_env` instead.
+    `region` (NA, EU, FE) instead of what NFE_AMAZON_URL says; `channel`, and with "delivery" `program` and
+    `invoice_type`. A secret may be given as `…_file` or `…_env` instead.
     """
     try:
         return _read_seller(path)
@@ -47,6 +49,7 @@ def _read_seller(path: Path) -> SellerFile:
         refresh_token=amazon.secret("refresh_token"),
         client_id=str(amazon.values.get("client_id", "")),
         client_secret=amazon.secret("client_secret", needed="client_id" in amazon.values),
+        region=amazon.choice("region", ("", *HOSTS), default=""),
         **_channel(amazon),
     )
     return SellerFile(issuer, secrets, key)

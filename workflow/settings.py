@@ -166,12 +166,6 @@ class Settings(BaseSettings):
         return not self.redis_url
 
     @property
-    def amazon_is_real(self) -> bool:
-        """Whether what is submitted reaches the real Amazon: not a loopback address, not Amazon's own sandbox."""
-        host = urlsplit(self.amazon_url).hostname or ""
-        return host not in ("127.0.0.1", "localhost", "::1") and not host.startswith("sandbox.")
-
-    @property
     def resolved_database_url(self) -> str:
         """The SQLAlchemy URL in force, with psycopg 3 as PostgreSQL's driver."""
         if not self.database_url:
@@ -216,6 +210,16 @@ def check_private(folder: Path) -> None:
         raise Misconfigured(
             "not-private", f"{folder} must be ours alone (mode 0700); mend it, or choose another NFE_DATA_DIR"
         )
+
+
+def is_real_amazon(url: str) -> bool:
+    """Whether what is handed in there reaches the real Amazon: no loopback address, not Amazon's own sandbox.
+
+    >>> is_real_amazon("https://sellingpartnerapi-na.amazon.com"), is_real_amazon("http://127.0.0.1:8180")
+    (True, False)
+    """
+    host = urlsplit(url).hostname or ""
+    return host not in ("127.0.0.1", "localhost", "::1") and not host.startswith("sandbox.")
 
 
 def load(**overrides: Any) -> Settings:

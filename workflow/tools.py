@@ -28,6 +28,7 @@ from workflow.clients.pace import Pace
 from workflow.clients.rate_limit import Plan, RateLimiter
 from workflow.clients.sefaz import Endpoints, SefazClient, mtls_session
 from workflow.clients.sefaz_guard import GuardedSefaz
+from workflow.clients.selling_partner import HOSTS
 from workflow.clients.standby import Standby
 from workflow.crypto import vault_of
 from workflow.engine import SELLER_STOPPED, Engine
@@ -54,7 +55,8 @@ SHIPMENT_INVOICING, DELIVERY = CHANNELS = ("shipment-invoicing", "delivery")
 class SellerSecrets(NamedTuple):
     """What of a seller is sealed: the A1 certificate, Amazon's authorisation, and the issuer with its CSRT.
 
-    `channel` is how its invoices are handed in; `program` and `invoice_type` are told to the channel `delivery`.
+    `region` is where its Selling Partner API is, by default where NFE_AMAZON_URL says; `channel` is how its invoices
+    are handed in; `program` and `invoice_type` are told to the channel `delivery`.
     """
 
     issuer: dict[str, Any]
@@ -63,6 +65,7 @@ class SellerSecrets(NamedTuple):
     refresh_token: str
     client_id: str = ""
     client_secret: str = ""
+    region: str = ""
     channel: str = SHIPMENT_INVOICING
     program: str = ""
     invoice_type: str = "Outbound"
@@ -252,7 +255,7 @@ class SellerTools:
         return AmazonClient(
             http=self._tools.http,
             tokens=self._tokens,
-            base_url=settings.amazon_url,
+            base_url=self.amazon_url,
             marketplace_id=settings.marketplace_id,
             timeout=settings.amazon_timeout,
             md5_hex=settings.amazon_md5_hex,
@@ -270,7 +273,7 @@ class SellerTools:
         return DeliveryClient(
             http=self._tools.http,
             tokens=self._tokens,
-            base_url=settings.amazon_url,
+            base_url=self.amazon_url,
             marketplace_id=settings.marketplace_id,
             program=self._secrets.program,
             invoice_type=self._secrets.invoice_type,
@@ -284,7 +287,7 @@ class SellerTools:
         """Where the seller's notifications go."""
         settings = self._tools.settings
         return NotificationsApi(
-            http=self._tools.http, tokens=self._tokens, base_url=settings.amazon_url, timeout=settings.amazon_timeout
+            http=self._tools.http, tokens=self._tokens, base_url=self.amazon_url, timeout=settings.amazon_timeout
         )
 
     @cached_property
@@ -297,7 +300,7 @@ class SellerTools:
             # Two, with a comma between, while Amazon takes the old one beside the new.
             client_secret=tuple(self._client_secret.split(",")),
             refresh_token=self._secrets.refresh_token,
-            base_url=settings.amazon_url,
+            base_url=self.amazon_url,
             cache=RedisTokenCache(
                 self._tools.redis, seal=self._tools.store.vault.seal, unseal=self._tools.store.vault.open
             ),
@@ -312,6 +315,11 @@ class SellerTools:
         http = mtls_session(key.private_key, key.certificate, key.chain, ca_file=settings.sefaz_ca_file)
         client = SefazClient(http=http, endpoints=self._endpoints, timeout=settings.sefaz_timeout)
         return GuardedSefaz(client, self._tools.barrier, cnpj=self.issuer.cnpj)
+
+    @property
+    def amazon_url(self) -> str:
+        """The base address of the seller's Selling Partner API."""
+        return HOSTS[self._secrets.region] if self._secrets.region else self._tools.settings.amazon_url
 
     @property
     def has_application(self) -> bool:

@@ -35,6 +35,13 @@ _PRIVATE = re.compile(
     r"|\bAtz\w*[.|]\S+"
 )
 
+#: Selling Partner API by region; Brazil is served by NA, India by EU. Source: Amazon's "SP-API Endpoints".
+HOSTS = {
+    "EU": "https://sellingpartnerapi-eu.amazon.com",
+    "NA": "https://sellingpartnerapi-na.amazon.com",
+    "FE": "https://sellingpartnerapi-fe.amazon.com",
+}
+
 
 class Throttled(RetryLater):
     """Amazon answered 429: the bucket of `operation` is empty, whatever we thought."""

@@ -57,7 +57,7 @@ class FakeTools:
     """One seller, its scripted counterparts, the documents given."""
 
     def __init__(self) -> None:
-        self.settings = Settings(amazon_url="http://127.0.0.1:1")
+        self.settings = Settings()
         self.store = FakeStore()
         self.amazon, self.sefaz = Script(), Script()
         self.catalog: Any = None
@@ -71,6 +71,7 @@ class FakeTools:
             sefaz=self.sefaz,
             uf="SP",
             issuer=issuer,
+            amazon_url="http://127.0.0.1:1",
             permit=self._permit,
             consult_permit=self._permit,
         )

@@ -9,7 +9,6 @@ from tests.unit.tasks.conftest import claimed
 from workflow.clients.amazon import InvoiceStatus
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind
-from workflow.settings import Settings
 from workflow.states import State
 
 
@@ -52,7 +51,7 @@ def test_what_amazon_did_not_take_is_not_marked_as_sent(tools: Any) -> None:
 
 
 def test_a_note_without_fiscal_value_never_reaches_the_real_amazon(tools: Any) -> None:
-    tools.settings = Settings()
+    tools.seller("A1").amazon_url = "https://sellingpartnerapi-na.amazon.com"
     with pytest.raises(Invalid, match="no-fiscal-value"):
         submit(claimed(State.AUTHORIZED), tools)
     assert tools.amazon.asked == []
