@@ -66,8 +66,10 @@ ACTS: dict[Stage, Callable[[Claim, Any], Done]] = {
 FINAL_STOPS = {"cancel-deadline-over", "501"}
 
 some_shipment = st.integers(0, SHIPMENTS - 1)
-#: Most calls go well: a chain that fails at its first one shows little.
-faults = st.lists(st.sampled_from([*[Fault.NONE] * 2 * len(Fault), *Fault]), max_size=4)
+#: Most calls go well: a chain that fails at its first one shows little. Of the others, lost answers are the worst.
+LOST = [Fault.LATE, Fault.UNHEARD] * 4
+faults = st.lists(st.sampled_from([*[Fault.NONE] * 2 * len(Fault), *LOST, *Fault]), max_size=4)
+orders = st.sampled_from([*[None] * 7, "cancel"])
 gaps = st.sampled_from([timedelta(seconds=5), timedelta(minutes=1), timedelta(minutes=4), LATEST])
 meanwhile_steps = st.tuples(
     st.sampled_from(["work", "work", "pass", "pass", "cancel", "cancelled", "retry", "resume", "renew"]), gaps, faults
@@ -124,11 +126,13 @@ class Model(RuleBasedStateMachine):
 
     # Few rules, because the search leaves some out of each run: workers must not be among those.
 
-    @rule(which=some_shipment, gap=gaps, faults=faults, trouble=troubles)
-    def come_back(self, which: int, gap: timedelta, faults: list[Fault], trouble: Any) -> None:
+    @rule(which=some_shipment, gap=gaps, first=orders, faults=faults, trouble=troubles)
+    def come_back(self, which: int, gap: timedelta, first: str | None, faults: list[Fault], trouble: Any) -> None:
         """Time passes until the shipment is due, or an operator mends what stopped it, and its message arrives."""
         self.clock.pass_(gap)
         self._mend(self._id(which))
+        if first is not None:
+            self._order(self._id(which), first)
         row = self.store.shipment(self._id(which))
         if row is not None and row.ring_at is not None and row.ring_at > self.clock():
             self.clock.pass_(row.ring_at - self.clock())
