@@ -362,14 +362,21 @@ class Store:
             values["sent_at"] = None
         if result.access_key is not None:
             values["access_key"] = result.access_key
-        if result.state is State.CANCELLED or (stage is Stage.CANCEL and result.state is State.FETCHED):
+        begins_anew = stage is Stage.CANCEL and result.state is State.FETCHED
+        if result.state is State.CANCELLED:
             values["cancelling"] = False
+        elif begins_anew:
+            # A cancellation that came during the reissue goes first here too.
+            values["cancelling"] = case((_last_order() == REISSUE, False), else_=True)
         elif stage is not Stage.CANCEL:
             # A cancellation that came while we worked goes first, whatever we found.
             first = {"due_at": now, "ring_at": now, "stop_code": None, "tries": 0, "crashes": 0}
             for name, value in first.items():
                 values[name] = case((row.cancelling, value), else_=values[name])
         with self.writing() as connection:
+            if begins_anew:
+                # Before the UPDATE, which would not see an order that was committed while it waited for the row.
+                connection.execute(select(row.id).where(row.id == claim.id).with_for_update())
             got = connection.execute(
                 update(SHIPMENT)
                 .where(row.id == claim.id, row.lease == claim.lease)
@@ -575,13 +582,17 @@ class Store:
         """Ask for a cancellation; False when the shipment is cancelled or asked for already.
 
         With the code REISSUE the shipment begins anew afterwards, from what Amazon told, with the next number.
+        A cancellation takes the place of a reissue that is under way.
         """
         now = self.now()
         row = SHIPMENT.c
+        is_new = (
+            row.cancelling.is_(False) if code == REISSUE else row.cancelling.is_(False) | (_last_order() == REISSUE)
+        )
         with self.writing() as connection:
             got = connection.execute(
                 update(SHIPMENT)
-                .where(row.id == id, row.state != State.CANCELLED, row.cancelling.is_(False))
+                .where(row.id == id, row.state != State.CANCELLED, is_new)
                 .values(
                     cancelling=True, tries=0, crashes=0, due_at=now, stop_code=None, seq=row.seq + 1, updated_at=now,
                     ring_at=case((_is_free(now), now), else_=row.ring_at),
@@ -632,3 +643,15 @@ def _is_waiting(now: datetime) -> ColumnElement[bool]:
     """A shipment that waits for a later try: an operator may hurry it."""
     waiting: ColumnElement[bool] = SHIPMENT.c.due_at > now + CLOCK_TOLERANCE
     return waiting
+
+
+def _last_order() -> Any:
+    """The code of the last order to cancel the row's shipment: REISSUE, another, or none."""
+    return (
+        select(HISTORY.c.code)
+        .where(HISTORY.c.shipment_id == SHIPMENT.c.id, HISTORY.c.outcome == "asked")
+        .order_by(HISTORY.c.seq.desc())
+        .limit(1)
+        .correlate(SHIPMENT)
+        .scalar_subquery()
+    )

@@ -22,7 +22,7 @@ from workflow.errors import Invalid, Misconfigured, RetryLater
 from workflow.models import DocumentKind
 from workflow.settings import Settings
 from workflow.states import RETRY, WAY, Stage, State
-from workflow.store import CLOCK_TOLERANCE, HISTORY, SHIPMENT, Claim, Left, Notice, Settlement, Store, connect
+from workflow.store import CLOCK_TOLERANCE, HISTORY, REISSUE, SHIPMENT, Claim, Left, Notice, Settlement, Store, connect
 
 Notify = Callable[..., str]
 LEASE = timedelta(seconds=60)
@@ -675,3 +675,49 @@ def test_what_a_stage_finds_cancelled_rests_though_a_cancellation_was_asked_for_
     row = row_of(store, id)
     assert (row.state, row.cancelling, row.due_at, row.ring_at) == (State.CANCELLED, False, None, None)
     assert store.unfinished() == 0
+
+
+def reissuing(store: Store, id: str, meanwhile: Callable[[], object]) -> None:
+    put(store, id, state=State.AUTHORIZED)
+    assert store.cancel(id, reason="Preço errado", actor="maria", code=REISSUE)
+    claim = store.claim(id, Stage.CANCEL, lease=LEASE)
+    assert claim is not None
+    meanwhile()
+    result = Settlement(state=State.FETCHED, outcome="done", due=timedelta())
+    assert store.settle(claim, Stage.CANCEL, result, ring_after=timedelta())
+
+
+def test_a_reissue_begins_anew(store: Store, notify: Notify) -> None:
+    id = notify()
+    reissuing(store, id, lambda: store.cancel(id, reason="Preço errado", actor="ana", code=REISSUE))
+    row = row_of(store, id)
+    assert (row.state, row.cancelling) == (State.FETCHED, False)
+
+
+def test_a_cancellation_during_a_reissue_is_not_forgotten(store: Store, notify: Notify) -> None:
+    id = notify()
+    reissuing(store, id, lambda: notify(status="Cancelled"))
+    row = row_of(store, id)
+    assert (row.state, row.cancelling, row.due_at) == (State.FETCHED, True, row.ring_at)
+    assert not store.cancel(id, reason="O comprador desistiu", actor="maria")
+
+
+def test_a_cancellation_that_comes_as_a_reissue_is_settled_is_not_forgotten(
+    store: Store, notify: Notify, database_url: str
+) -> None:
+    """Both at once: whoever is first, the cancellation is known in the end."""
+    for number in range(10):
+        id = notify(shipment=f"FBA{number}")
+        put(store, id, state=State.AUTHORIZED)
+        store.cancel(id, reason="Preço errado", actor="maria", code=REISSUE)
+        claim = store.claim(id, Stage.CANCEL, lease=LEASE)
+        assert claim is not None
+        again = Settlement(state=State.FETCHED, outcome="done", due=timedelta())
+
+        def work(own: Store, worker: int, id: str = id, claim: Claim = claim, again: Settlement = again) -> bool:
+            if worker:
+                return own.cancel(id, reason="O comprador desistiu", actor="amazon")
+            return own.settle(claim, Stage.CANCEL, again, ring_after=timedelta())
+
+        assert all_at_once(database_url, work, workers=2) == [True, True]
+        assert row_of(store, id).cancelling
