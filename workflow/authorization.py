@@ -169,6 +169,7 @@ def _used(claim: Claim, state: State, key: str, cStat: str, xMotivo: str) -> Don
     """SEFAZ has, or had, an authorised NF-e: its number is used for ever."""
     return Done(
         state=state,
+        access_key=key,  # an adopted note is not the newest document
         code=cStat,
         reason=xMotivo,
         also=lambda connection, now: numbers.decide(
