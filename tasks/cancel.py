@@ -3,12 +3,12 @@
 Before SEFAZ authorised the NF-e by not going on; afterwards by event 110111, inside its deadline.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from tasks.app import stage
 from workflow import numbers
-from workflow.authorization import ask_by_key, place_of, wait_if_told
+from workflow.authorization import ask_by_every_key, place_of, wait_if_told
 from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind, NumberStatus
@@ -23,8 +23,6 @@ from workflow.tools import Tools
 REGISTERED = frozenset({"135", "136", "155"})
 #: Cancelled already, or the event is there already: an earlier answer was lost.
 DUPLICATE = frozenset({"420", "573"})
-#: From a send without an answer until SEFAZ's "I have no such NF-e" counts: it may still be in a queue on its way.
-UNTIL_CERTAIN = timedelta(minutes=15)
 #: xJust has 15 to 255 characters.
 MIN_REASON, MAX_REASON = 15, 255
 
@@ -35,10 +33,10 @@ def cancel(claim: Claim, tools: Tools) -> Done:
     if claim.state in AUTHORIZED_AND_LATER:
         return _cancel_at_sefaz(claim, tools)
     if claim.state is State.GENERATED and claim.sent_at is not None:
-        found = ask_by_key(claim, tools, tools.document(claim.id, DocumentKind.NFE))
+        found = ask_by_every_key(claim, tools)
         if found is not None:
             return found  # authorised after all: the next try cancels it there
-        _wait_until_certain(claim.sent_at, tools)
+        tools.wait_until_certain(claim)
     return Done(
         state=State.CANCELLED,
         reason="no NF-e was authorised; its number, if any, is to be voided",
@@ -46,16 +44,11 @@ def cancel(claim: Claim, tools: Tools) -> Done:
     )
 
 
-def _wait_until_certain(sent_at: datetime, tools: Tools) -> None:
-    wait = sent_at + UNTIL_CERTAIN - tools.store.now()
-    if wait > timedelta():
-        raise RetryLater("maybe-on-its-way", "the NF-e was sent and not answered: SEFAZ is asked once more", after=wait)
-
-
 def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
     protocol = protocol_of(tools.document(claim.id, DocumentKind.NFEPROC))
-    if claim.sent_at is not None and _is_cancelled(claim, tools, protocol):
-        return _cancelled(claim, tools, "101", "SEFAZ had registered the cancellation")
+    proof = _proof(claim, tools, protocol) if claim.sent_at is not None else None
+    if proof is not None:
+        return _cancelled(claim, tools, "101", "SEFAZ had registered the cancellation", *proof)
     _check_deadline(claim, tools, protocol)
     seller = tools.seller(claim.seller_id)
     unsigned = event.render_cancellation(
@@ -79,10 +72,11 @@ def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
         tools.store.mark_unsent(claim)
         raise
     if answer.cStat in REGISTERED and answer.retEvento is not None:
-        proof = event.splice_event(signed, answer.retEvento)
-        return _cancelled(claim, tools, answer.cStat, answer.xMotivo, Left(DocumentKind.CANCELLATION, proof))
-    if answer.cStat in DUPLICATE and _is_cancelled(claim, tools, protocol):
-        return _cancelled(claim, tools, answer.cStat, answer.xMotivo)
+        left = Left(DocumentKind.CANCELLATION, event.splice_event(signed, answer.retEvento))
+        return _cancelled(claim, tools, answer.cStat, answer.xMotivo, left)
+    proof = _proof(claim, tools, protocol) if answer.cStat in DUPLICATE else None
+    if proof is not None:
+        return _cancelled(claim, tools, answer.cStat, answer.xMotivo, *proof)
     wait_if_told(answer.cStat, answer.xMotivo)
     raise Invalid(answer.cStat, answer.xMotivo)
 
@@ -100,14 +94,17 @@ def _cancelled(claim: Claim, tools: Tools, cStat: str, xMotivo: str, *left: Left
     )
 
 
-def _is_cancelled(claim: Claim, tools: Tools, protocol: Protocol) -> bool:
+def _proof(claim: Claim, tools: Tools, protocol: Protocol) -> tuple[Left, ...] | None:
+    """The procEventoNFe that SEFAZ keeps, where it tells it; None when the note is not cancelled."""
     seller = tools.seller(claim.seller_id)
     with seller.consult_permit(protocol.chNFe, claim.id):
         answer = seller.sefaz.consult(
             protocol.chNFe, uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place_of(protocol.chNFe)
         )
     wait_if_told(answer.cStat, answer.xMotivo)
-    return reaction(answer.cStat, "consulta") is Reaction.CANCELLED
+    if reaction(answer.cStat, "consulta") is not Reaction.CANCELLED:
+        return None
+    return tuple(Left(DocumentKind.CANCELLATION, kept) for kept in answer.events if b"<tpEvento>110111<" in kept)
 
 
 def _check_deadline(claim: Claim, tools: Tools, protocol: Protocol) -> None:

@@ -30,8 +30,9 @@ def submit(claim: Claim, tools: Tools) -> Done:
         tools.before_sending(claim)
         try:
             seller.submission.submit_invoice(claim.amazon_shipment_id, xml)
-        except LostAnswer:
-            raise
+        except LostAnswer as error:
+            # Asked at once, Amazon may not know yet what is still on its way.
+            raise LostAnswer(error.code, error.message, after=tools.settings.poll_first) from error
         except RetryLater:
             tools.store.mark_unsent(claim)  # Amazon did not take it
             raise
@@ -40,4 +41,6 @@ def submit(claim: Claim, tools: Tools) -> Done:
 
 def _has_it(claim: Claim, seller: SellerTools) -> bool:
     with seller.permit("getInvoiceStatus", claim.id):
-        return seller.submission.invoice_status(claim.amazon_shipment_id).status != "NotFound"
+        status = seller.submission.invoice_status(claim.amazon_shipment_id).status
+    # Errored may be the verdict on an earlier submission: the same bytes once more harm nobody.
+    return status not in ("NotFound", "Errored")

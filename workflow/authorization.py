@@ -118,12 +118,41 @@ def _give_up(claim: Claim, cStat: str) -> Callable[[Connection, datetime], None]
     return lambda connection, now: numbers.give_up(connection, claim.id, claim.turn, status, now=now)
 
 
-def ask_by_key(claim: Claim, tools: Tools, signed: bytes) -> Done | None:
-    """Ask NFeConsultaProtocolo4 what became of the note; None: SEFAZ never had it, send the same bytes."""
+def ask_by_every_key(claim: Claim, tools: Tools) -> Done | None:
+    """Ask about every document the shipment ever had, newest first; None: SEFAZ has none of them.
+
+    Raise Invalid where another key holds the number and it is none of these.
+    """
+    taken: Invalid | None = None
+    asked: set[str] = set()
+    for signed in tools.store.versions(claim.id, DocumentKind.NFE):
+        key = protocol.chNFe_of(signed)
+        if key in asked:
+            continue
+        asked.add(key)
+        try:
+            found = ask_by_key(claim, tools, signed, sends=False)
+        except Invalid as error:
+            taken = error
+            continue
+        if found is not None:
+            return found
+    if taken is not None:
+        raise taken
+    return None
+
+
+def ask_by_key(claim: Claim, tools: Tools, signed: bytes, *, sends: bool = True) -> Done | None:
+    """Ask NFeConsultaProtocolo4 what became of the note; None: SEFAZ never had it, send the same bytes.
+
+    Where another key holds the number (562, 613), sending says so again, and what follows; who does not send, stops.
+    """
     seller = tools.seller(claim.seller_id)
     key = protocol.chNFe_of(signed)
     with seller.consult_permit(key, claim.id):
         answer = seller.sefaz.consult(key, uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place_of(key))
+    if sends and reaction(answer.cStat, "consulta") is Reaction.NUMBER_TAKEN:
+        return None
     return _after_question(claim, signed, answer)
 
 
@@ -138,8 +167,8 @@ def place_of(key: str) -> int:
 
 def _after_question(claim: Claim, signed: bytes, answer: Consultation) -> Done | None:
     found = reaction(answer.cStat, "consulta")
-    if found in (Reaction.RESEND, Reaction.NUMBER_TAKEN):
-        return None  # where another key holds the number (562, 613), sending says so again, and what follows
+    if found is Reaction.RESEND:
+        return None
     if found is Reaction.DONE:
         if answer.protNFe is None:
             raise RetryLater("no-protocol", f"SEFAZ said {answer.cStat} without a protocol; asked again later")

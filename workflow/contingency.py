@@ -59,7 +59,11 @@ def enter(claim: Claim, tools: Tools) -> Done | None:
 
 
 def leave(claim: Claim, tools: Tools, cStat: str, xMotivo: str) -> Done:
-    """The SVC takes no more notes (113, 114), and did not take this one: it is made anew for the UF."""
+    """The SVC takes no more notes (113, 114), and did not take this one: it is made anew for the UF.
+
+    Not before an earlier send of the same note, whose answer was lost, can no longer arrive.
+    """
+    tools.wait_until_certain(claim)
     seller = tools.seller(claim.seller_id)
     tools.standby.drop(seller.uf, seller.issuer.tpAmb)
     return Done(state=State.FETCHED, code=cStat, reason=xMotivo)

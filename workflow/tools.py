@@ -42,6 +42,8 @@ from workflow.store import Claim, Store, connect
 
 #: Sellers whose clients a process keeps; each holds a key, a certificate and a few connections.
 KEPT_SELLERS = 256
+#: From a send without an answer until SEFAZ's "I have no such NF-e" counts: it may still be in a queue on its way.
+UNTIL_CERTAIN = timedelta(minutes=15)
 #: How long a seller's row counts without being read again, in seconds: how late a stop or its end may be seen.
 FRESH = 1.0
 #: NFeConsultaProtocolo4 answers at most ten questions about a key per hour (MOC 7.0 Anexo I, 4.3): five at once and
@@ -196,6 +198,12 @@ class Tools:
         if content is None:
             raise Invalid("no-document", f"the shipment has no {kind} document; `nfe history` shows what happened")
         return content
+
+    def wait_until_certain(self, claim: Claim) -> None:
+        """Raise RetryLater while a request that was sent and not answered may still be on its way."""
+        wait = timedelta() if claim.sent_at is None else claim.sent_at + UNTIL_CERTAIN - self.store.now()
+        if wait > timedelta():
+            raise RetryLater("maybe-on-its-way", "sent and not answered: SEFAZ is asked once more", after=wait)
 
     def before_sending(self, claim: Claim) -> None:
         """Record that what cannot be undone leaves now; raise RetryLater when the shipment is no longer ours."""
