@@ -268,6 +268,7 @@ class AmazonBook:
             "counts": dict(self._counts),
             "throttled": dict(self._throttled),
             "faults": self.faults.dump(),
+            "paused": self.faults.dump_paused(),
         }
         if requests:
             keys = ("at", "operation", "subject", "result")

@@ -2,6 +2,7 @@
 
     GET    /_control/book                what the counterpart knows (`?requests=0` leaves the single requests out)
     POST   /_control/faults   {fault}    let a fault wait        GET: those that wait     DELETE: forget them
+    GET    /_control/paused              the requests that a fault holds open     DELETE: let them go on
     POST   /_control/settings {name: value}   change switches    GET: those in force
     POST   /_control/<list>   {…} or [{…}]    put something into one of its lists (shipments, refusals)
 
@@ -44,6 +45,7 @@ def routes(counterpart: Counterpart) -> list[URLSpec]:
     return [
         URLSpec(r"/_control/book", _Book, about),
         URLSpec(r"/_control/faults", _Faults, about),
+        URLSpec(r"/_control/paused", _Paused, about),
         URLSpec(r"/_control/settings", _Settings, about),
         URLSpec(r"/_control/(\w+)", _List, about),
     ]
@@ -88,6 +90,15 @@ class _Faults(_Control):
 
     def delete(self) -> None:
         self.counterpart.faults.clear()
+        self._say([])
+
+
+class _Paused(_Control):
+    def get(self) -> None:
+        self._say(self.counterpart.faults.dump_paused())
+
+    def delete(self) -> None:
+        self.counterpart.faults.go_on()
         self._say([])
 
 

@@ -3,10 +3,12 @@
 A fault waits for a request of its operation (and, where `match` is given, about that shipment, number or key),
 spoils it, and is used up after `times` requests. Those that end in `_after_processing` spoil only the answer:
 the counterpart has done its work and remembers it, which is the case that issues invoices twice elsewhere.
+A request in the pause of `slow` or `hang_after_processing` is told in the book (`paused`) and can be let go on.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,11 +46,34 @@ class Fault(BaseModel):
         return self.operation in (ANY, operation) and (self.match is None or self.match in names)
 
 
+class Pause:
+    """A request that is held open: what it asks, and about what. Made on the server's loop, ended from any thread."""
+
+    def __init__(self, fault: Fault, operation: str, names: Collection[str]) -> None:
+        self.kind = fault.kind
+        self.operation = operation
+        self.names = frozenset(names)
+        self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when the time is over, or at `end`."""
+        try:
+            await asyncio.wait_for(self._over.wait(), timeout=seconds)
+        except TimeoutError:
+            return
+
+    def end(self) -> None:
+        """Let the request go on."""
+        self._loop.call_soon_threadsafe(self._over.set)
+
+
 class Faults:
-    """The faults that wait, oldest first."""
+    """The faults that wait, oldest first, and the requests that are held open."""
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
+        self.paused: list[Pause] = []
 
     def add(self, fault: Fault) -> None:
         """Let a fault wait behind those that are there."""
@@ -78,6 +103,24 @@ class Faults:
         """The faults that wait, as JSON values."""
         return [fault.model_dump() for fault in self._waiting]
 
+    @contextmanager
+    def pausing(self, pause: Pause) -> Iterator[None]:
+        """Show the request as held open meanwhile."""
+        self.paused.append(pause)
+        try:
+            yield
+        finally:
+            self.paused.remove(pause)
+
+    def go_on(self) -> None:
+        """End every pause."""
+        for pause in tuple(self.paused):
+            pause.end()
+
+    def dump_paused(self) -> list[dict[str, Any]]:
+        """The requests that are held open, as JSON values; not what they are about, which may name a buyer."""
+        return [{"operation": one.operation, "kind": one.kind} for one in tuple(self.paused)]
+
 
 class Answer(NamedTuple):
     """What goes over the wire."""
@@ -96,11 +139,14 @@ class SpoiltHandler(RequestHandler):
 
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
         self._gone = asyncio.Event()
+        self._paused: Pause | None = None
         super().__init__(application, request, **kwargs)
 
     def on_connection_close(self) -> None:
         """End a pause whose client has left."""
         self._gone.set()
+        if self._paused is not None:
+            self._paused.end()
 
     def set_default_headers(self) -> None:
         """Name no server."""
@@ -121,7 +167,7 @@ class SpoiltHandler(RequestHandler):
         elif kind == "status":
             self._send(operation, names, _page(fault.status))
         elif kind == "slow":
-            await self._pause(fault.seconds)
+            await self._hold(fault, operation, names)
             self._send(operation, names, process())
         else:
             await self._respond_after(fault, operation, names, process())
@@ -135,8 +181,15 @@ class SpoiltHandler(RequestHandler):
             self._drop(operation, names, fault.kind)
         else:
             self.record(operation, names, fault.kind)
-            await self._pause(fault.seconds)
+            await self._hold(fault, operation, names)
             self._close()
+
+    async def _hold(self, fault: Fault, operation: str, names: Collection[str]) -> None:
+        if self._gone.is_set():
+            return
+        self._paused = Pause(fault, operation, names)
+        with self.faults.pausing(self._paused):
+            await self._paused.wait(fault.seconds)
 
     async def _pause(self, seconds: float) -> None:
         try:

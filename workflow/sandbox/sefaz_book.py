@@ -238,6 +238,7 @@ class SefazBook:
             "counts": dict(self._counts),
             "stats": dict(self._stats),
             "faults": self.faults.dump(),
+            "paused": self.faults.dump_paused(),
         }
         if requests:
             keys = ("at", "operation", "keys", "result")

@@ -1,6 +1,7 @@
 """The local Amazon answers as the official models say."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -221,6 +222,19 @@ def test_a_slow_answer_is_still_right(partner: Partner) -> None:
     began = time.monotonic()
     assert partner.lwa().status_code == 200
     assert time.monotonic() - began >= 0.3
+
+
+def test_a_request_that_is_held_open_is_told_and_let_go_on(partner: Partner) -> None:
+    partner.control("faults", {"operation": "lwa", "kind": "slow"})
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(partner.lwa)
+        while not (paused := partner.call("GET", "/_control/paused").json()):
+            assert not answer.done()
+            time.sleep(0.01)
+        assert paused == partner.book()["paused"] == [{"operation": "lwa", "kind": "slow"}]
+        partner.call("DELETE", "/_control/paused")
+        assert answer.result(5).status_code == 200
+    assert partner.call("GET", "/_control/paused").json() == []
 
 
 def test_a_fault_waits_for_the_shipment_it_names_and_can_be_forgotten(
