@@ -29,6 +29,7 @@ from workflow.crypto import new_key
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
 from workflow.installation import me, ready
+from workflow.mends import Trouble, trouble_of
 from workflow.models import DocumentKind
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
 from workflow.store import REISSUE, Due
@@ -260,12 +261,20 @@ def show(shipment: Shipment, json: Json = False) -> None:
     assert row is not None
     facts: dict[str, Any] = dict(row._mapping)
     documents = [dict(document._mapping) for document in tools.store.documents(id)]
+    trouble = trouble_of(row, tools.store.history(id))
     if json:
-        display.as_json(facts | {"documents": documents})
+        display.as_json(facts | {"documents": documents, "trouble": trouble and _facts(trouble)})
         return
     shown = {name: value for name, value in facts.items() if value is not None and name not in ("lease", "seq")}
+    shown |= _facts(trouble) if trouble else {}
     display.table([{"field": name, "value": value} for name, value in shown.items()], ["field", "value"])
     display.table(documents, ["kind", "version", "created_at", "sha256"])
+
+
+def _facts(trouble: Trouble) -> dict[str, str]:
+    """What a person must mend, in the words of `workflow/data/mends.toml`."""
+    told = trouble.mend.told("en")
+    return {"code": trouble.code, "reason": trouble.reason, "meaning": told.what, "mend": told.mend}
 
 
 @app.command()

@@ -470,6 +470,16 @@ def test_a_shipment_is_shown_by_any_of_its_names(nfe: Nfe, shipment: str, name: 
     assert nfe("history", name).lines[1].split("\t")[2:6] == ["receive", "", "RECEIVED", "done"]
 
 
+def test_a_shipment_that_needs_a_person_says_why_and_how_it_is_mended(nfe: Nfe, store: Store, shipment: str) -> None:
+    assert "trouble" in nfe("show", "FBA1", "--json").json()
+    assert nfe("show", "FBA1", "--json").json()["trouble"] is None
+    put(store, stop_code="unknown-sku")
+    store.note(SHIPMENT_ID, stage="generate", outcome="stopped", reason="ShipmentItems[0]: no product A-1")
+    trouble = nfe("show", "FBA1", "--json").json()["trouble"]
+    assert (trouble["code"], trouble["reason"]) == ("unknown-sku", "ShipmentItems[0]: no product A-1")
+    assert "mend\tRegister the product, then retry." in nfe("show", "FBA1").lines
+
+
 @pytest.mark.parametrize(
     "command",
     [("show",), ("history",), ("retry",), ("xml",), ("cancel", "--reason", "a reason long enough")],
