@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Collection
-from http import HTTPStatus
+from http.client import responses
 from typing import Any, NamedTuple
 
 from workflow.sandbox.amazon_book import AmazonBook
@@ -72,6 +72,10 @@ class AmazonHandler(SpoiltHandler):
             headers["x-amzn-RateLimit-Limit"] = f"{rate:g}"
         return Answer(status, json.dumps(body, ensure_ascii=False).encode(), JSON, headers)
 
+    def failure(self, status: int) -> Answer:
+        """A failure in Amazon's shape; what a proxy in front would say is the faults' own page."""
+        return self.answer(_failed(status))
+
     def read_json(self) -> dict[str, Any] | None:
         """The body, None when it is no JSON object."""
         try:
@@ -86,9 +90,14 @@ class AmazonHandler(SpoiltHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer a refused method or a crash in Amazon's shape."""
-        phrase = HTTPStatus(status_code).phrase
         self.set_header("Content-Type", JSON)
-        self.finish(json.dumps(Wrong(status_code, phrase.replace(" ", ""), phrase).body()))
+        self.finish(json.dumps(_failed(status_code).body()))
+
+
+def _failed(status: int) -> Wrong:
+    """A status without more to say, its code and message made of HTTP's own words."""
+    phrase = responses.get(status, "Failure")
+    return Wrong(status, phrase.replace(" ", ""), phrase)
 
 
 class NoSuchPath(AmazonHandler):

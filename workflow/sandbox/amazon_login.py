@@ -2,6 +2,7 @@
 
 import json
 import re
+from http.client import responses
 from typing import Any
 
 from workflow.sandbox.amazon_handler import (
@@ -30,6 +31,11 @@ class LwaToken(AmazonHandler):
     async def post(self) -> None:
         """Exchange a refresh token, or the application's own credentials, for an access token."""
         await self.respond("lwa", (), self._exchange)
+
+    def failure(self, status: int) -> Answer:
+        """A failure in the shape of OAuth 2.0, with its own words for it."""
+        error = {503: "temporarily_unavailable"}.get(status, "server_error" if status >= 500 else "invalid_request")
+        return self._refuse(error, responses.get(status, "Failure"), status)
 
     def _exchange(self) -> Answer:
         client = self.get_body_argument("client_id", "")

@@ -165,12 +165,16 @@ class SpoiltHandler(RequestHandler):
         elif kind == "drop_before":
             self._drop(operation, names, kind)
         elif kind == "status":
-            self._send(operation, names, _page(fault.status))
+            self._send(operation, names, self.failure(fault.status))
         elif kind == "slow":
             await self._hold(fault, operation, names)
             self._send(operation, names, process())
         else:
             await self._respond_after(fault, operation, names, process())
+
+    def failure(self, status: int) -> Answer:
+        """What the counterpart itself answers where it fails; unless it says otherwise, a page."""
+        return _page(status)
 
     async def _respond_after(self, fault: Fault, operation: str, names: Collection[str], answer: Answer) -> None:
         if fault.kind == "garbage":

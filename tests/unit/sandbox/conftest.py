@@ -14,6 +14,7 @@ import requests
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
+from tests import official_models
 from workflow.clients.mutual_tls import mtls_session
 from workflow.clients.sefaz import Endpoints, SefazClient
 from workflow.nfe.certificate import SigningKey, load_pfx
@@ -246,11 +247,15 @@ class Partner:
 
     amazon: Started[AmazonBook]
     refresh_token: str = "Atzr|one"
+    is_judged: bool = True
 
     def call(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
-        """One call."""
+        """One call; an answer in JSON must be what Amazon's models say, where they are at hand."""
         headers = {"x-amz-access-token": token} if token else {}
-        return requests.request(method, self.amazon.url + path, headers=headers, timeout=5, **options)
+        answer = requests.request(method, self.amazon.url + path, headers=headers, timeout=5, **options)
+        if self.is_judged and official_models.present() and answer.headers["Content-Type"] == "application/json":
+            assert official_models.judge(answer) == []
+        return answer
 
     def lwa(self, **changes: str) -> requests.Response:
         """Ask Login with Amazon."""

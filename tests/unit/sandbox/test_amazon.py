@@ -161,6 +161,7 @@ def test_the_verdict_takes_its_time(partner: Partner, examples: list[Example], n
 
 def test_shipments_may_be_a_list_like_its_ancestor(partner: Partner, examples: list[Example]) -> None:
     partner.control("settings", {"status_as_list": True})
+    partner.is_judged = False
     path = f"/fba/outbound/brazil/v0/shipments/{examples[0].shipment_id}/invoice/status"
     assert isinstance(partner.call("GET", path, partner.token()).json()["payload"]["Shipments"], list)
 
