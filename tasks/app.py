@@ -4,7 +4,7 @@ Messages are acknowledged early and may be lost or doubled: a link that may not 
 again. No results are kept, no message waits in a worker, nothing but a shipment's id is in a message.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -16,8 +16,8 @@ from celery.signals import setup_logging, task_postrun, task_prerun, worker_proc
 
 from workflow import logs, settings
 from workflow.engine import Done, Kind, Outcome
-from workflow.states import Stage, State, remaining
-from workflow.store import Claim, Due
+from workflow.states import WAY, Stage, State, remaining
+from workflow.store import Claim, Due, seller_of
 from workflow.tools import Tools
 
 Act = Callable[[Claim, Tools], Done]
@@ -95,8 +95,12 @@ def _after_fork(**_: Any) -> None:
 
 
 @task_prerun.connect
-def _bind(task_id: str, task: Task, **_: Any) -> None:
-    structlog.contextvars.bind_contextvars(task=task.name, task_id=task_id)
+def _bind(task_id: str, task: Task, args: Sequence[Any] = (), **_: Any) -> None:
+    """Whatever is logged from here on names its task and, in a stage, its shipment and its seller."""
+    about = {"task": task.name, "task_id": task_id}
+    if task.name in WAY:
+        about |= {"stage": task.name, "shipment": args[0], "seller": seller_of(args[0])}
+    structlog.contextvars.bind_contextvars(**about)
 
 
 @task_postrun.connect

@@ -131,7 +131,8 @@ def up(
             raise typer.BadParameter(f"{part} is no part; one of {', '.join(known)}", param_hint="PARTS")
     tools = ready()
     tools.check_broker()
-    processes.up(tools.settings, parts or ())
+    say = logs.logger("nfe.up").info if tools.settings.log_format == "json" else print
+    processes.up(tools.settings, parts or (), say=say)
 
 
 @app.command()

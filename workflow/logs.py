@@ -11,6 +11,7 @@ from workflow.settings import Settings
 QUIET = (
     "urllib3",
     "kombu",
+    "signxml",  # at DEBUG the whole document
     "amqp",
     "alembic",
     "fontTools",
@@ -54,6 +55,7 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    logging.captureWarnings(True)  # else they are lines of another form
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

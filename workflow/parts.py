@@ -53,15 +53,15 @@ def argv(part: Part, settings: Settings) -> list[str]:
 def worker_argv(settings: Settings) -> list[str]:
     """Celery's worker; its own start-up talk with other workers would only slow it."""
     return _celery(
-        "worker", "--loglevel", settings.log_level, "--concurrency", str(settings.concurrency), "-n", "worker@%h",
-        "--without-mingle", "--without-gossip",
+        settings, "worker", "--loglevel", settings.log_level, "--concurrency", str(settings.concurrency),
+        "-n", "worker@%h", "--without-mingle", "--without-gossip",
     )  # fmt: skip
 
 
 def beat_argv(settings: Settings) -> list[str]:
     """Celery's clock, which starts the sweeps; two of them are harmless."""
     schedule = settings.data_dir / "beat-schedule"
-    return _celery("beat", "--loglevel", settings.log_level, "--schedule", str(schedule), "--pidfile=")
+    return _celery(settings, "beat", "--loglevel", settings.log_level, "--schedule", str(schedule), "--pidfile=")
 
 
 def flower_argv(settings: Settings) -> list[str]:
@@ -73,6 +73,7 @@ def flower_argv(settings: Settings) -> list[str]:
             " nfe_flower_basic_auth)",
         )
     return _celery(
+        settings,
         "flower",
         f"--address={settings.flower_address}",
         f"--port={settings.flower_port}",
@@ -103,8 +104,10 @@ _ARGV: dict[Part, Callable[[Settings], list[str]]] = {
 }
 
 
-def _celery(*words: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "celery", "-A", "tasks.app", *words]
+def _celery(settings: Settings, *words: str) -> list[str]:
+    # Its banner is no line of JSON.
+    quiet = ["--quiet"] if settings.log_format == "json" else []
+    return [sys.executable, "-P", "-m", "tasks.command", "-A", "tasks.app", *quiet, *words]
 
 
 def _login(settings: Settings) -> str:

@@ -156,10 +156,11 @@ class _Child:
 
 
 def _prefix(part: Part, lines: IO[bytes]) -> None:
-    """Copy a part's output to ours, each line under its part's name."""
+    """Copy a part's output to ours, each line under its part's name; a line of JSON stays one."""
     with lines:
         for line in lines:
-            sys.stdout.write(f"{part:<8} | {line.decode(errors='replace').rstrip()}\n")
+            text = line.decode(errors="replace").rstrip()
+            sys.stdout.write(f"{text}\n" if text.startswith("{") else f"{part:<8} | {text}\n")
             sys.stdout.flush()
 
 

@@ -130,6 +130,15 @@ def shipment_id(seller_id: str, amazon_shipment_id: str) -> str:
     return f"{seller_id}/{amazon_shipment_id}"
 
 
+def seller_of(id: str) -> str:
+    """Whose shipment it is, by its id.
+
+    >>> seller_of("A1SELLER/FBA15DJ8K1")
+    'A1SELLER'
+    """
+    return id.partition("/")[0]
+
+
 def connect(url: str) -> Engine:
     """An engine for SQLite (WAL, durable commits, writers in line) or PostgreSQL."""
     try:
