@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
+# Tests at a time: the long ones wait more than they work, so more than there are cores.
+JOBS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: demo test check bench help
@@ -11,8 +13,8 @@ ARGS ?=
 demo: .venv/product ## Run the main job on embedded parts against local counterparts (ARGS="--shipments 100")
 	@$(BIN)/nfe demo $(ARGS)
 
-test: .venv/development ## Run all tests (ARGS="tests/unit -k key" for some of them)
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/development ## Run all tests (ARGS="tests/unit -k key" for some of them, JOBS=0 one by one)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
 
 check: .venv/development ## Lint, format, types and floors: ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

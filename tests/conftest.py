@@ -1,6 +1,7 @@
-"""What every test may use: the flag of the golden files, and a throw-away A1 certificate."""
+"""What every test may use: the flag of the golden files, who runs beside whom, and a throw-away A1 certificate."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -17,6 +18,23 @@ CNPJ = "99999999000191"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Tell pytest our flag."""
     parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden/expected anew")
+
+
+#: Files whose tests look at one long run: they stay in one process.
+TOGETHER = ("tests/acceptance/test_demo.py",)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out tests one by one, so that the long ones are spread; pytest-xdist's own groups know no pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneByOne(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return file if file in TOGETHER else nodeid
+
+    return OneByOne(config, log)
 
 
 @pytest.fixture(scope="session")
