@@ -1,7 +1,7 @@
 """SEFAZ's services against a real HTTPS server that asks for the client certificate."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from lxml import etree
@@ -9,6 +9,7 @@ from lxml import etree
 from workflow.clients.mutual_tls import mtls_session
 from workflow.clients.sefaz import NOT_OFFERED, Endpoints, SefazClient
 from workflow.errors import Invalid, LostAnswer, NfeError, RetryLater, SellerStopped
+from workflow.nfe.protocol import parse_protocol
 
 KEY = "35260811222333000181550010000000011123456789"
 #: Bytes that any serialiser would change: quotes, an entity, an empty element written long, an accent, CRLF.
@@ -411,99 +412,135 @@ def test_one_connection_serves_many_requests(serve, authority):
     assert len(ports) == 1
 
 
-def _sample(server: Any, name: str) -> None:
-    path = SAMPLES / name
-    if not path.is_file():
-        pytest.skip("the samples of SEFAZ's answers are not beside the repository")
-    server.answers(200, path.read_bytes())
+class Recorded(NamedTuple):
+    """What a recorded answer says: asked by what, decided how, in which words, under which protocol."""
+
+    operation: str
+    cStat: str
+    xMotivo: str
+    nProt: str | None = None
+    batch: str | None = None
+    digVal: str | None = None
 
 
-@pytest.mark.parametrize(
-    ("name", "cStat", "batch", "nProt"),
-    [
-        ("OCA_retEnviNFe_autorizada.xml", "100", "104", "333230000396082"),
-        ("OCA_retEnviNFe_denegada.xml", "302", "104", "333230000396082"),
-        ("OCA_retEnviNFe_lote_recebido.xml", "103", "103", None),
-        ("OCA_retEnviNFe_rejeitada.xml", "225", "225", None),
-        ("OCA_retEnviNFe_servico_paralizado.xml", "108", "108", None),
-        ("spednfe_exemplo_retorno_sucesso_envia_lote.xml", "100", "104", "143210000624926"),
-        ("spednfe_retEnviNFe.xml", "100", "104", "143220000009921"),
-        ("spednfe_retEnviNFe2.xml", "100", "104", "143220000009921"),
-    ],
+AUTHORISED, REGISTERED = "Autorizado o uso da NF-e", "Evento registrado e vinculado a NF-e"
+VOIDED, DENIED = "Inutilização de número homologado", "Uso Denegado: Irregularidade fiscal do destinatário"
+#: Every answer among the samples (SOAP 1.1 and 1.2, with and without envelope, of several programs).
+RECORDED = {
+    "OCA_retConsReciNFe_autorizada": Recorded(
+        "receipt", "100", AUTHORISED, "423002202113232", "104", "IoYUWXt2fIiRXb7UYRgl77c6Zlk="
+    ),
+    "OCA_retConsReciNFe_uso_denegado": Recorded(
+        "receipt",
+        "303",
+        "Uso Denegado: Destinatário não habilitado a operar na UF",
+        "333230000396082",
+        "104",
+        "zwJzbq4FXks09tlHU1GEWRI7t/A=",
+    ),
+    "OCA_retConsSitNFe_autorizado": Recorded(
+        "consult", "100", AUTHORISED, "126200000020426", digVal="YRn2TFuteCw8/KW0mwxQBQGurlI="
+    ),
+    "OCA_retConsSitNFe_cancelado": Recorded("consult", "101", "Cancelamento de NF-e homologado"),
+    "OCA_retConsSitNFe_nao_consta_na_base": Recorded(
+        "consult", "217", "Rejeicao: NF-e nao consta na base de dados da SEFAZ"
+    ),
+    "OCA_retConsSitNFe_uso_denegado": Recorded(
+        "consult", "110", "Uso Denegado", "135180772366783", digVal="4A20WByjTePGOz+LoGy1uVk2gaY="
+    ),
+    "OCA_retConsStatServ_em_operacao": Recorded("service_status", "107", "Servico em Operacao"),
+    "OCA_retEnvEvento_nfce_cancelamento": Recorded("send_event", "135", REGISTERED, "333230000396082", "128"),
+    "OCA_retEnvEvento_nfe_cancelamento": Recorded("send_event", "135", REGISTERED, "141190000382704", "128"),
+    "OCA_retEnviNFe_autorizada": Recorded(
+        "authorize", "100", AUTHORISED, "333230000396082", "104", "zwJzbq4FXks09tlHU1GEWRI7t/A="
+    ),
+    "OCA_retEnviNFe_denegada": Recorded(
+        "authorize", "302", DENIED, "333230000396082", "104", "zwJzbq4FXks09tlHU1GEWRI7t/A="
+    ),
+    "OCA_retEnviNFe_lote_recebido": Recorded("authorize", "103", "Lote recebido com sucesso", batch="103"),
+    "OCA_retEnviNFe_rejeitada": Recorded("authorize", "225", "Rejeicao: Falha no Schema XML da NFe", batch="225"),
+    "OCA_retEnviNFe_servico_paralizado": Recorded(
+        "authorize", "108", "Serviço Paralisado Momentaneamente (curto prazo)", batch="108"
+    ),
+    "OCA_retInutNFe_nfce_inutilizacao": Recorded("void", "102", "Inutilizacao de numero homologado", "333230000396102"),
+    "OCA_retInutNFe_nfe_inutilizacao": Recorded("void", "102", ""),
+    "spednfe_exemplo_retorno_sucesso_envia_lote": Recorded(
+        "authorize", "100", AUTHORISED, "143210000624926", "104", "aWpBMlDjIlWUn2ALNSdwzLi2ntE="
+    ),
+    "spednfe_res_inut": Recorded("void", "102", VOIDED, "135130006498891"),
+    "spednfe_response_inut_cnpj": Recorded("void", "102", VOIDED, "152250025831513"),
+    "spednfe_retConsStatServ": Recorded("service_status", "107", "Serviço em Operação"),
+    "spednfe_retEnviNFe": Recorded(
+        "authorize", "100", AUTHORISED, "143220000009921", "104", "aWpBMlDjIlWUn2ALNSdwzLi2ntE="
+    ),
+    "spednfe_retEnviNFe2": Recorded(
+        "authorize", "100", AUTHORISED, "143220000009921", "104", "aWpBMlDjIlWUn2ALNSdwzLi2ntE=2"
+    ),
+}
+#: The other samples are requests.
+REQUESTS = {"spednfe_exemplo_xml_inutiliza", "spednfe_exemplo_xml_sefazCancela", "spednfe_req_envialote"}
+needs_the_samples = pytest.mark.skipif(
+    not SAMPLES.is_dir(), reason="the samples of SEFAZ's answers are not beside the repository"
 )
-def test_recorded_authorisations_are_understood(sefaz, client, name, cStat, batch, nProt):
-    _sample(sefaz, name)
-    found = client.authorize(NFE, uf="RS", tpAmb=2, idLote="1")
-    assert (found.cStat, found.batch_cStat, found.nProt) == (cStat, batch, nProt)
-    assert bool(found.protNFe) is (batch == "104")
-    if found.protNFe:
-        protocol = etree.fromstring(found.protNFe)
-        assert protocol.tag == f"{{{NS}}}protNFe"
-        assert set(protocol.nsmap.values()) == {NS}
-        assert b'xmlns=""' not in found.protNFe
 
 
-@pytest.mark.parametrize(
-    ("name", "cStat", "has_protocol"),
-    [
-        ("OCA_retConsSitNFe_autorizado.xml", "100", True),
-        ("OCA_retConsSitNFe_cancelado.xml", "101", False),
-        ("OCA_retConsSitNFe_nao_consta_na_base.xml", "217", False),
-        ("OCA_retConsSitNFe_uso_denegado.xml", "110", True),
-    ],
-)
-def test_recorded_queries_are_understood(sefaz, client, name, cStat, has_protocol):
-    _sample(sefaz, name)
-    found = client.consult(KEY, uf="PE", tpAmb=2)
-    assert found.cStat == cStat
-    assert found.xMotivo
-    assert bool(found.protNFe) is has_protocol
+def _answer_to(sefaz: Any, client: SefazClient, name: str) -> Any:
+    sefaz.answers(200, (SAMPLES / f"{name}.xml").read_bytes())
+    return OPERATIONS[RECORDED[name].operation](client)
 
 
-@pytest.mark.parametrize(
-    ("name", "cStat", "nProt"),
-    [
-        ("OCA_retConsReciNFe_autorizada.xml", "100", "423002202113232"),
-        ("OCA_retConsReciNFe_uso_denegado.xml", "303", "333230000396082"),
-    ],
-)
-def test_recorded_receipts_are_understood(sefaz, client, name, cStat, nProt):
-    _sample(sefaz, name)
-    found = client.receipt("423002202113232", uf="SC", tpAmb=2)
-    assert (found.cStat, found.batch_cStat) == (cStat, "104")
-    assert found.nProt == nProt
-    assert found.protNFe
+@needs_the_samples
+def test_every_recorded_answer_is_known():
+    assert {path.stem for path in SAMPLES.iterdir()} == set(RECORDED) | REQUESTS
 
 
-@pytest.mark.parametrize(
-    ("name", "nProt"),
-    [
-        ("OCA_retInutNFe_nfe_inutilizacao.xml", None),
-        ("spednfe_res_inut.xml", "135130006498891"),
-        ("spednfe_response_inut_cnpj.xml", "152250025831513"),
-    ],
-)
-def test_recorded_voidings_are_understood(sefaz, client, name, nProt):
-    _sample(sefaz, name)
-    found = client.void(b"<inutNFe/>", uf="GO", tpAmb=2)
-    assert (found.cStat, found.nProt) == ("102", nProt)
-    assert etree.fromstring(found.retInutNFe).tag == f"{{{NS}}}retInutNFe"
-    assert b"soap" not in found.retInutNFe
+@needs_the_samples
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_recorded_answer_is_understood(sefaz, client, name):
+    found, said = _answer_to(sefaz, client, name), RECORDED[name]
+    assert (found.cStat, found.xMotivo) == (said.cStat, said.xMotivo)
+    assert getattr(found, "nProt", None) == said.nProt
+    assert getattr(found, "batch_cStat", None) == said.batch
 
 
-@pytest.mark.parametrize("name", ["OCA_retConsStatServ_em_operacao.xml", "spednfe_retConsStatServ.xml"])
-def test_recorded_service_states_are_understood(sefaz, client, name):
-    _sample(sefaz, name)
-    found = client.service_status(uf="SC", tpAmb=2)
-    assert (found.cStat, found.tMed) == ("107", 1)
+@needs_the_samples
+@pytest.mark.parametrize("name", [name for name, said in RECORDED.items() if said.digVal])
+def test_a_recorded_protocol_stands_alone_and_tells_its_digest(sefaz, client, name):
+    protNFe = _answer_to(sefaz, client, name).protNFe
+    protocol = parse_protocol(protNFe)
+    assert (protocol.nProt, protocol.digVal) == (RECORDED[name].nProt, RECORDED[name].digVal)
+    root = etree.fromstring(protNFe)
+    assert (root.tag, set(root.nsmap.values())) == (f"{{{NS}}}protNFe", {NS})
+    assert b'xmlns=""' not in protNFe
 
 
-@pytest.mark.parametrize("name", ["OCA_retEnvEvento_nfe_cancelamento.xml", "OCA_retEnvEvento_nfce_cancelamento.xml"])
-def test_recorded_cancellations_are_understood(sefaz, client, name):
-    _sample(sefaz, name)
-    found = client.send_event(b"<evento/>", uf="SC", tpAmb=2, idLote="1")
-    assert (found.cStat, found.batch_cStat) == ("135", "128")
-    assert etree.fromstring(found.retEvento).tag == f"{{{NS}}}retEvento"
+UNDECIDED = [
+    name
+    for name, said in RECORDED.items()
+    if said.operation in ("authorize", "consult", "receipt") and said.digVal is None
+]
+
+
+@needs_the_samples
+@pytest.mark.parametrize("name", UNDECIDED)
+def test_a_recorded_answer_without_a_protocol_has_none(sefaz, client, name):
+    assert _answer_to(sefaz, client, name).protNFe is None
+
+
+@needs_the_samples
+@pytest.mark.parametrize("name", [name for name, said in RECORDED.items() if said.operation == "service_status"])
+def test_a_recorded_state_of_the_service_tells_its_mean_time(sefaz, client, name):
+    assert _answer_to(sefaz, client, name).tMed == 1
+
+
+@needs_the_samples
+@pytest.mark.parametrize("name", [name for name, said in RECORDED.items() if said.operation in ("send_event", "void")])
+def test_a_recorded_receipt_of_an_order_stands_alone(sefaz, client, name):
+    found = _answer_to(sefaz, client, name)
+    kept = found.retEvento if RECORDED[name].operation == "send_event" else found.retInutNFe
+    root = etree.fromstring(kept)
+    assert root.tag in (f"{{{NS}}}retEvento", f"{{{NS}}}retInutNFe")
+    assert b"soap" not in kept
 
 
 def test_nobody_listening_is_simply_later(authority):
