@@ -154,6 +154,17 @@ def told(outcome: Outcome) -> str:
     return "not its turn" if outcome.kind is Kind.SKIPPED else facts
 
 
+def waiting() -> int:
+    """How many messages stand in the broker's queue and have reached no worker."""
+    with app.connection_or_acquire() as connection:
+        try:
+            return int(
+                connection.default_channel.queue_declare(app.conf.task_default_queue, passive=True).message_count
+            )
+        except connection.channel_errors:
+            return 0  # nobody has made the queue yet
+
+
 def ring(rows: Iterable[Due]) -> int:
     """Start the chain of the remaining stages of each row, over one connection; returns how many."""
     count = 0

@@ -1,6 +1,10 @@
-"""sweep: ring for every row that is due and that nobody rang for; beat starts it every second."""
+"""sweep: ring for every row that is due and that nobody rang for; beat starts it every second.
 
-from tasks.app import app, ring, tools
+Only as many as the workers soon get to: whatever stands in the broker's queue is served in the order it came, and one
+seller's thousands would stand before another's single shipment there. In the database they stand beside each other.
+"""
+
+from tasks.app import app, ring, tools, waiting
 from workflow.settings import current
 
 
@@ -8,4 +12,5 @@ from workflow.settings import current
 def sweep() -> int:
     """Claim the due rows' doorbells in one statement and start their chains; returns how many."""
     settings = current()
-    return ring(tools().store.sweep(limit=settings.sweep_limit, ring_again=settings.ring_again))
+    room = settings.sweep_limit - waiting()
+    return ring(tools().store.sweep(limit=room, ring_again=settings.ring_again)) if room > 0 else 0

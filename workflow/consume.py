@@ -20,6 +20,7 @@ from types import FrameType
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from workflow.clients import queue as sqs
+from workflow.clients.notifications import parse
 from workflow.clients.queue import Message, Queue
 from workflow.engine import Engine, Reception, backoff
 from workflow.errors import Invalid, Misconfigured, NfeError, RetryLater
@@ -42,6 +43,9 @@ REST_BASE, REST_CAP = timedelta(seconds=1), timedelta(seconds=30)
 REPORT_EVERY = 60.0
 #: A ring that takes longer, in seconds, means that the broker is away: the sweeper rings for the rest.
 SLOW_RING = 5.0
+#: Messages of one seller for which a consumer rings within a second. The sweeper, which is fair among sellers, rings
+#: for the others: one seller's thousands must not stand in the broker before another's single shipment.
+BURST = 50
 #: Messages we remember to have complained about.
 REMEMBERED = 10_000
 
@@ -86,6 +90,8 @@ class Consumer:
         self._limit: int | None = None
         self._failures = 0
         self._told: set[str] = set()
+        self._rung: Counter[str] = Counter()
+        self._rung_since = time.monotonic()
         self.counts: Counter[str] = Counter()
         self._reported = time.monotonic()
 
@@ -161,7 +167,10 @@ class Consumer:
 
     def _receive(self, message: Message, rows: list[Due]) -> bool:
         try:
-            id, came = self._engine.receive(message.body.encode(errors="surrogatepass"), actor="sqs", rings=True)
+            raw = message.body.encode(errors="surrogatepass")
+            said = parse(raw)
+            rings = self._may_ring(said.seller_id)
+            id, came = self._engine.take(said, raw, actor="sqs", rings=rings)
         except Invalid as error:
             return self._refuse(message, error)
         except (DataError, IntegrityError) as error:
@@ -173,9 +182,17 @@ class Consumer:
             return self._refuse(message, self._unforeseen(message, error))
         self._failures = 0
         self.counts[str(came)] += 1
-        if came in (Reception.CREATED, Reception.CANCELLING):
+        if rings and came in (Reception.CREATED, Reception.CANCELLING):
             rows.append(Due(id, State.RECEIVED, came is Reception.CANCELLING))
         return True
+
+    def _may_ring(self, seller_id: str) -> bool:
+        now = time.monotonic()
+        if now - self._rung_since > 1:
+            self._rung.clear()
+            self._rung_since = now
+        self._rung[seller_id] += 1
+        return self._rung[seller_id] <= BURST
 
     def _unforeseen(self, message: Message, error: Exception) -> Invalid:
         frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]

@@ -111,7 +111,12 @@ class Engine:
         Nothing is written unless the notification is understood whole and its seller is known. A caller that `rings`
         the doorbell itself keeps the sweeper from ringing too.
         """
-        said = parse(raw)
+        return self.take(parse(raw), raw, actor=actor, rings=rings)
+
+    def take(
+        self, said: Notification, raw: bytes, *, actor: str = "engine", rings: bool = False
+    ) -> tuple[str, Reception]:
+        """Take a notification that has been parsed already, as receive does."""
         self.check_seller(said.seller_id)
         id = shipment_id(said.seller_id, said.shipment_id)
         came = self._receive(id, said, raw, actor, self._settings.ring_again if rings else NOW)

@@ -48,30 +48,31 @@ class Reconciled(NamedTuple):
 
 
 def reconcile(
-    engine: Engine, seller_id: str, content: bytes, *, actor: str, dry_run: bool = False, rings: bool = False
+    engine: Engine, seller_id: str, content: bytes, *, actor: str, dry_run: bool = False, rings: int = 0
 ) -> Reconciled:
     """Make the rows that are missing; a wrong line keeps no other from being taken.
 
+    The caller `rings` for the first so many of them, the sweeper for the rest.
     Raises Invalid, before anything is taken, when the seller is unknown or the file is none of the three.
     """
     engine.check_seller(seller_id)
     counts: Counter[str] = Counter()
     due: list[str] = []
     wrong: list[Wrong] = []
-    take = _foresee(engine, seller_id) if dry_run else _take(engine, seller_id, actor=actor, rings=rings)
+    take = _foresee(engine, seller_id) if dry_run else _take(engine, seller_id, actor=actor)
     for found in read(content, seller_id):
         if isinstance(found, Wrong):
             wrong.append(found)
             continue
-        id, came = take(found)
+        id, came = take(found, len(due) < rings)
         counts[str(came)] += 1
         if came in (Reception.CREATED, Reception.CANCELLING):
             due.append(id)
     return Reconciled(counts, tuple(due), tuple(wrong))
 
 
-def _take(engine: Engine, seller_id: str, *, actor: str, rings: bool) -> Callable[[Wanted], tuple[str, Reception]]:
-    def take(wanted: Wanted) -> tuple[str, Reception]:
+def _take(engine: Engine, seller_id: str, *, actor: str) -> Callable[[Wanted, bool], tuple[str, Reception]]:
+    def take(wanted: Wanted, rings: bool) -> tuple[str, Reception]:
         if wanted.raw is not None:
             return engine.receive(wanted.raw, actor=actor, rings=rings)
         return engine.adopt(seller_id, wanted.shipment_id, wanted.order_id, actor=actor, rings=rings)
@@ -79,11 +80,11 @@ def _take(engine: Engine, seller_id: str, *, actor: str, rings: bool) -> Callabl
     return take
 
 
-def _foresee(engine: Engine, seller_id: str) -> Callable[[Wanted], tuple[str, Reception]]:
+def _foresee(engine: Engine, seller_id: str) -> Callable[[Wanted, bool], tuple[str, Reception]]:
     """What taking would come to, without taking: a creation is new once, everything else is not told apart."""
     seen: set[str] = set()
 
-    def foresee(wanted: Wanted) -> tuple[str, Reception]:
+    def foresee(wanted: Wanted, _: bool) -> tuple[str, Reception]:
         id = shipment_id(seller_id, wanted.shipment_id)
         known = id in seen or engine.store.shipment(id) is not None
         seen.add(id)

@@ -122,7 +122,9 @@ class Settings(BaseSettings):
         default=timedelta(seconds=60), description="When the sweeper rings again for a row nobody claimed."
     )
     sweep_every: float = Field(default=1.0, gt=0, description="Seconds between two sweeps.")
-    sweep_limit: int = Field(default=500, gt=0, description="Rows a sweep rings for at the most.")
+    sweep_limit: int = Field(
+        default=200, gt=0, description="Messages that wait in the broker at the most, by a sweep's doing."
+    )
     poll_first: Duration = Field(
         default=timedelta(seconds=30),
         description="Shortest wait from submission to the first question; it grows with Amazon's pace.",

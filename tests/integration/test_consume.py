@@ -21,6 +21,7 @@ from tests.servers import Queues, fresh_database
 from tests.unit.conftest import SELLER, notification
 from workflow import consume, parts
 from workflow.catalog import Catalog
+from workflow.clients.notifications import Notification
 from workflow.consume import Consumer, open_queue
 from workflow.crypto import Vault, new_key
 from workflow.engine import Engine
@@ -266,13 +267,13 @@ def test_what_the_queue_would_throw_away_next_leaves_with_a_reason(
 def test_a_bug_that_one_message_meets_keeps_no_other_from_coming_in(
     queues: Queues, store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def receive(engine: Engine, raw: bytes, **options: Any) -> Any:
+    def take(engine: Engine, said: Notification, raw: bytes, **options: Any) -> Any:
         if b"FBA2" in raw:
             raise ZeroDivisionError("a buyer's name")
-        return real(engine, raw, **options)
+        return real(engine, said, raw, **options)
 
-    real = Engine.receive
-    monkeypatch.setattr(Engine, "receive", receive)
+    real = Engine.take
+    monkeypatch.setattr(Engine, "take", take)
     queues.send(*(notification(f"FBA{number}") for number in range(5)))
     for _ in range(4):
         reader.consumer.step()
@@ -352,6 +353,22 @@ def test_while_the_database_is_away_the_batch_is_kept_hidden_and_then_taken(
         assert len(reader.rung) == 3
         store.engine.dispose()
         admin.dispose()
+
+
+def test_one_sellers_thousands_leave_the_broker_free_for_anothers_single_shipment(
+    queues: Queues, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond a burst the sweeper rings, which is fair among sellers: the row is due for it at once."""
+    monkeypatch.setattr(consume, "BURST", 3)
+    register(store, "A9OTHER")
+    reader = Reader(store, settings)
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)  # all within one second
+    queues.send(*(notification(f"FBA{number}") for number in range(9)), notification("FBA1", seller="A9OTHER"))
+    reader.drain(queues)
+    assert Counter(row.id.split("/")[0] for row in reader.rung) == {SELLER: 3, "A9OTHER": 1}
+    left = store.sweep(limit=100, ring_again=settings.ring_again)
+    assert len(left) == 6
+    assert not {row.id for row in left} & {row.id for row in reader.rung}
 
 
 def test_told_to_stop_it_finishes_the_batch_and_rings_no_more(queues: Queues, store: Store, settings: Settings) -> None:

@@ -54,12 +54,12 @@ def all_at_once(url: str, work: Callable[[Store, int], Any], workers: int = WORK
         return list(pool.map(run, range(workers)))
 
 
-def add_shipments(store: Store, count: int, *, due: datetime | None = None) -> list[str]:
+def add_shipments(store: Store, count: int, *, due: datetime | None = None, seller: str = SELLER) -> list[str]:
     """Rows that are due, a second apart."""
     due = due or datetime.now(UTC) - timedelta(hours=1)
     rows = [
         {
-            "id": f"{SELLER}/S{number:04}", "seller_id": SELLER, "amazon_shipment_id": f"S{number:04}",
+            "id": f"{seller}/S{number:04}", "seller_id": seller, "amazon_shipment_id": f"S{number:04}",
             "state": "RECEIVED", "cancelling": False, "tries": 0, "crashes": 0, "turn": 1, "seq": 0,
             "due_at": due + timedelta(seconds=number), "ring_at": due + timedelta(seconds=number),
             "created_at": due, "updated_at": due,
@@ -74,10 +74,12 @@ def add_shipments(store: Store, count: int, *, due: datetime | None = None) -> l
 @pytest.fixture
 def seller(store: Store) -> None:
     """The seller of the shipments that `add_shipments` makes; the database's own clock."""
-    Catalog(store).put_seller(
-        {"id": SELLER, "name": "LOJA", "cnpj": "99999999000191", "issuer": {}, "certificate_until": None},
-        secrets=b"{}",
-    )
+    add_seller(store, SELLER)
+
+
+def add_seller(store: Store, id: str) -> None:
+    values = {"id": id, "name": "LOJA", "cnpj": "99999999000191", "issuer": {}, "certificate_until": None}
+    Catalog(store).put_seller(values, secrets=b"{}")
 
 
 def row_of(store: Store, id: str) -> Any:
@@ -141,6 +143,19 @@ def test_a_sweep_takes_the_oldest_first_and_no_more_than_its_limit(store: Store,
     clock.pass_(hours=1)
     swept = [[row.id for row in store.sweep(limit=3, ring_again=MINUTE)] for _ in range(4)]
     assert swept == [ids[0:3], ids[3:6], ids[6:7], []]
+
+
+def test_a_sweep_takes_every_sellers_oldest_before_any_sellers_second(store: Store, seller: None, clock: Clock) -> None:
+    many = add_shipments(store, 40, due=clock())
+    others = []
+    for number, late in enumerate((50, 60)):
+        add_seller(store, f"A9OTHER{number}")
+        others += [add_shipments(store, 2, due=clock() + timedelta(seconds=late), seller=f"A9OTHER{number}")]
+    clock.pass_(hours=1)
+    swept = [row.id for row in store.sweep(limit=5, ring_again=MINUTE)]
+    assert swept == [many[0], others[0][0], others[1][0], many[1], others[0][1]]
+    # … and where the others have no more, the one has all there is room for.
+    assert [row.id for row in store.sweep(limit=10, ring_again=MINUTE)] == [many[2], others[1][1], *many[3:11]]
 
 
 @pytest.mark.parametrize("analysed", [False, True], ids=["no statistics", "statistics"])

@@ -2,12 +2,19 @@
 
 import doctest
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from celery.exceptions import Retry
+from kombu import pools
 
 from tasks import app as tasks_app
+from tasks import sweep as sweep_task
 from tasks.app import LINKS, Stopped, app, configuration, told
 from workflow.engine import Kind, Outcome
 from workflow.settings import Settings
@@ -44,6 +51,45 @@ def test_the_settings_that_were_paid_for_are_in_force() -> None:
     transport = chosen["broker_transport_options"]
     assert min(transport["socket_timeout"], transport["health_check_interval"]) > 0
     assert transport["socket_keepalive"] is True
+
+
+@pytest.mark.parametrize("waits", [0, 7])
+def test_a_sweep_leaves_as_much_unrung_as_waits_in_the_broker(
+    waits: int, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stands in the queue is served in the order it came: fairness among sellers ends there."""
+    asked = []
+
+    class Held:
+        def sweep(self, *, limit: int, ring_again: timedelta) -> list[Any]:
+            asked.append(limit)
+            return []
+
+    queue = f"sweep-{uuid4().hex}"
+    with broker(valkey, queue), app.connection_for_write() as connection:
+        assert tasks_app.waiting() == 0, "before anybody has made the queue"
+        for number in range(waits):
+            connection.SimpleQueue(queue).put(number)
+        monkeypatch.setattr(sweep_task, "tools", lambda: SimpleNamespace(store=Held()))
+        monkeypatch.setattr(sweep_task, "current", lambda: Settings(sweep_limit=10))
+        sweep_task.sweep()
+        monkeypatch.setattr(sweep_task, "current", lambda: Settings(sweep_limit=5))
+        sweep_task.sweep()
+    assert asked == [10 - waits, 5][: 1 if waits > 5 else 2]
+
+
+@contextmanager
+def broker(url: str, queue: str) -> Iterator[None]:
+    """Our application on this Valkey, with a queue of its own."""
+    before = app.conf.broker_url, app.conf.task_default_queue
+    app.conf.broker_url, app.conf.task_default_queue = url.replace("unix://", "redis+socket://"), queue
+    app._pool = None
+    try:
+        yield
+    finally:
+        pools.reset()
+        app._pool = None
+        app.conf.broker_url, app.conf.task_default_queue = before
 
 
 def test_a_chain_carries_the_shipments_id_and_nothing_else() -> None:
