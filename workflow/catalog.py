@@ -11,6 +11,9 @@ from workflow.store import SHIPMENT, Store, table
 
 SELLER, PRODUCT = table(Seller), table(Product)
 
+#: What a shipment's `stop_code` is when its seller, not itself, must be mended.
+SELLER_STOPPED = "seller-stopped"
+
 
 class Catalog:
     """Questions about sellers and products, beside the store's about shipments."""
@@ -18,8 +21,8 @@ class Catalog:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put_seller(self, values: dict[str, Any], *, secrets: bytes) -> None:
-        """Add a seller, or replace what is known of it; a stop of the seller ends with it."""
+    def put_seller(self, values: dict[str, Any], *, secrets: bytes, actor: str = "engine") -> int:
+        """Add a seller, or replace what is known of it; its stop ends, and what that held up is due again: how many."""
         now = self._store.now()
         new = values | {
             "sealed_secrets": self._store.vault.seal(secrets), "created_at": now, "updated_at": now,
@@ -31,6 +34,7 @@ class Catalog:
             connection.execute(
                 self._store.insert(SELLER).values(new).on_conflict_do_update(index_elements=["id"], set_=changed)
             )
+            return self._retry_held(connection, values["id"], actor)
 
     def seller(self, id: str) -> Row[Any] | None:
         """A seller's row; its secrets stay sealed."""
@@ -42,24 +46,29 @@ class Catalog:
         with self._store.reading() as connection:
             return connection.execute(select(*SELLER.c).order_by(SELLER.c.id)).all()
 
-    def stop_seller(self, id: str, code: str, reason: str) -> None:
-        """Record that nothing of this seller can be done until a person mends it."""
+    def stop_seller(self, id: str, code: str, reason: str, *, version: int | None = None) -> bool:
+        """Record that nothing of this seller can be done until a person mends it.
+
+        With the `version` that was read, only while the seller has it: False, when a person has mended it since.
+        """
+        unchanged = SELLER.c.version == (SELLER.c.version if version is None else version)
+        stop = update(SELLER).where(SELLER.c.id == id, unchanged).values(stop_code=code, stop_reason=reason)
         with self._store.writing() as connection:
-            connection.execute(update(SELLER).where(SELLER.c.id == id).values(stop_code=code, stop_reason=reason))
+            return connection.execute(stop).rowcount == 1
 
     def resume_seller(self, id: str, *, actor: str) -> int:
-        """Lift the seller's stop and make due what it held up; returns how many shipments."""
+        """Lift the seller's stop and make due what it held up, all or nothing; returns how many shipments."""
+        lifted = {"stop_code": None, "stop_reason": None, "version": SELLER.c.version + 1}
         with self._store.writing() as connection:
-            # First the stop, then what it holds: a stage that is just stopping for it waits, and sees that it has gone.
-            connection.execute(update(SELLER).where(SELLER.c.id == id).values(stop_code=None, stop_reason=None))
-            held = (
-                connection.execute(
-                    select(SHIPMENT.c.id).where(SHIPMENT.c.seller_id == id, SHIPMENT.c.stop_code == "seller-stopped")
-                )
-                .scalars()
-                .all()
-            )
-        return sum(self._store.retry(shipment, actor=actor) is not None for shipment in held)
+            connection.execute(update(SELLER).where(SELLER.c.id == id).values(lifted))
+            return self._retry_held(connection, id, actor)
+
+    def _retry_held(self, connection: Connection, id: str, actor: str) -> int:
+        """Make due what a stop held up; the seller's row is written already, so that a stage that is just stopping for
+        it waits, and sees that the stop has gone.
+        """
+        held = (SHIPMENT.c.seller_id == id) & (SHIPMENT.c.stop_code == SELLER_STOPPED)
+        return len(self._store.retry_in(connection, held, actor=actor))
 
     def release(self, id: str, seller_id: str, connection: Connection, now: datetime) -> None:
         """In the transaction that stops a shipment for its seller: due at once if the seller was mended meanwhile."""
@@ -68,9 +77,7 @@ class Catalog:
             select(SELLER.c.stop_code.is_(None)).where(SELLER.c.id == seller_id).with_for_update(read=True)
         ).scalar_one_or_none()
         if mended:
-            connection.execute(
-                update(SHIPMENT).where(SHIPMENT.c.id == id).values(due_at=now, ring_at=now, stop_code=None)
-            )
+            self._store.retry_in(connection, SHIPMENT.c.id == id, actor="engine")
 
     def put_products(self, seller_id: str, products: Iterable[tuple[str, dict[str, Any]]]) -> int:
         """Add or replace products, all or none; returns how many."""

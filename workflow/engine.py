@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from workflow.catalog import Catalog
+from workflow.catalog import SELLER_STOPPED, Catalog
 from workflow.clients.notifications import CANCELLED, CREATED, IDENTIFIER, Notification, parse
 from workflow.errors import Invalid, NfeError, RetryLater, SellerStopped
 from workflow.logs import logger
@@ -27,8 +27,6 @@ from workflow.store import Claim, Left, Notice, Settlement, Store, shipment_id
 log = logger(__name__)
 
 NOW = timedelta()
-#: What a shipment's `stop_code` is when its seller, not itself, must be mended.
-SELLER_STOPPED = "seller-stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +95,20 @@ def backoff(tries: int, *, base: timedelta, cap: timedelta, draw: Callable[[], f
 class Engine:
     """Moves shipments through their states."""
 
-    def __init__(self, store: Store, settings: Settings, *, draw: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        draw: Callable[[], float] = random.random,
+        version_in_use: Callable[[str], int | None] = lambda seller_id: None,
+    ) -> None:
         self.store = store
         self.catalog = Catalog(store)
         self._settings = settings
         self._draw = draw
+        #: Of a seller, the version that the stages of this process work with.
+        self._version_in_use = version_in_use
 
     # -- notifications --------------------------------------------------------------------------------------
 
@@ -213,15 +220,25 @@ class Engine:
         return self._stop(claim, found, stop_code=found.code)
 
     def _stop_seller(self, claim: Claim, code: str, reason: str) -> None:
-        self.catalog.stop_seller(claim.seller_id, code, reason)
-        log.error("seller stopped", seller=claim.seller_id, code=code)
+        version = self._version_in_use(claim.seller_id)
+        if self.catalog.stop_seller(claim.seller_id, code, reason, version=version):
+            log.error("seller stopped", seller=claim.seller_id, code=code)
+        else:
+            log.info("seller mended meanwhile", seller=claim.seller_id, code=code)
+
+    def _held(self, claim: Claim) -> Callable[[Connection, datetime], None]:
+        """What belongs to the transaction that stops a shipment for its seller."""
+        return partial(self.catalog.release, claim.id, claim.seller_id)
 
     def _finish(self, claim: Claim, stage: Stage, done: Done) -> tuple[Outcome, Settlement]:
         refused = done.state in (State.REJECTED, State.ERRORED)
         kind = Kind.REFUSED if refused else Kind.DONE if done.state is not claim.state else Kind.WAITING
         due = None if done.state in SETTLED else done.after
+        also = done.also
         if done.stops_seller:
+            assert also is None  # such a refusal decides nothing about the number
             self._stop_seller(claim, done.code or "stopped", done.reason or "")
+            also = self._held(claim)
         settlement = Settlement(
             state=done.state,
             stop_code=SELLER_STOPPED if done.stops_seller else None,
@@ -232,7 +249,7 @@ class Engine:
             reason=done.reason,
             documents=done.documents,
             access_key=done.access_key,
-            also=done.also,
+            also=also,
         )
         # A cancellation is a chain of one link, even where it finds an NF-e that must be cancelled at SEFAZ.
         goes_on = due == NOW and stage is not Stage.CANCEL and next_stage(done.state) in remaining(claim.state)[1:]
@@ -257,7 +274,6 @@ class Engine:
         return Outcome(Kind.WAITING, claim.state, error.code, error.message, wait), settlement
 
     def _stop(self, claim: Claim, error: NfeError, *, stop_code: str) -> tuple[Outcome, Settlement]:
-        also = partial(self.catalog.release, claim.id, claim.seller_id) if stop_code == SELLER_STOPPED else None
         settlement = Settlement(
             state=claim.state,
             outcome=str(Kind.STOPPED),
@@ -266,6 +282,6 @@ class Engine:
             code=error.code,
             reason=error.message,
             stop_code=stop_code,
-            also=also,
+            also=self._held(claim) if stop_code == SELLER_STOPPED else None,
         )
         return Outcome(Kind.STOPPED, claim.state, error.code, error.message), settlement

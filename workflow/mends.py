@@ -14,7 +14,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from workflow.engine import SELLER_STOPPED, Kind
+from workflow.catalog import SELLER_STOPPED
+from workflow.engine import Kind
 from workflow.nfe.reactions import reaction
 from workflow.states import State
 

@@ -80,5 +80,4 @@ def register(tools: Tools, path: Path, *, actor: str) -> tuple[SellerFile, int]:
         "issuer": issuer.model_dump(mode="json", exclude_none=True),
         "certificate_until": read.key.not_valid_after,
     }
-    tools.catalog.put_seller(values, secrets=read.secrets.dump())
-    return read, tools.catalog.resume_seller(issuer.seller_id, actor=actor)
+    return read, tools.catalog.put_seller(values, secrets=read.secrets.dump(), actor=actor)

@@ -567,33 +567,39 @@ class Store:
 
         With `refetch` Amazon's details are asked for anew, where no document of the shipment may be on its way.
         """
+        with self.writing() as connection:
+            return self.retry_in(connection, SHIPMENT.c.id == id, actor=actor, refetch=refetch).get(id)
+
+    def retry_in(
+        self, connection: Connection, which: ColumnElement[bool], *, actor: str, refetch: bool = False
+    ) -> dict[str, State]:
+        """As retry, of all shipments that `which` picks, in the caller's transaction; their new states."""
         now = self.now()
         row = SHIPMENT.c
         ways = RETRY | REFETCH if refetch else RETRY
         back = case({state: target.value for state, target in ways.items()}, value=row.state, else_=row.state)
-        with self.writing() as connection:
-            before = connection.execute(select(row.state).where(row.id == id).with_for_update()).scalar_one_or_none()
-            got = connection.execute(
-                update(SHIPMENT)
-                .where(
-                    row.id == id,
-                    _is_free(now),
-                    row.stop_code.is_not(None) | (row.state.in_(RETRY) & row.due_at.is_(None)) | _is_waiting(now),
-                )
-                .values(
-                    state=case((row.cancelling, row.state), else_=back),
-                    tries=0, crashes=0, lease=None, due_at=now, ring_at=now, stop_code=None, seq=row.seq + 1,
-                    updated_at=now,
-                )
-                .returning(row.seq, row.state)
-            ).one_or_none()  # fmt: skip
-            if got is None:
-                return None
+        held = connection.execute(select(row.id, row.state).where(which).with_for_update())
+        before: dict[str, str] = {found.id: found.state for found in held}
+        made = connection.execute(
+            update(SHIPMENT)
+            .where(
+                which,
+                _is_free(now),
+                row.stop_code.is_not(None) | (row.state.in_(RETRY) & row.due_at.is_(None)) | _is_waiting(now),
+            )
+            .values(
+                state=case((row.cancelling, row.state), else_=back),
+                tries=0, crashes=0, lease=None, due_at=now, ring_at=now, stop_code=None, seq=row.seq + 1,
+                updated_at=now,
+            )
+            .returning(row.id, row.seq, row.state)
+        ).all()  # fmt: skip
+        for got in made:
             self._tell(
-                connection, id, got.seq, at=now, stage="retry", from_state=before, state=got.state, outcome="done",
-                due_at=now, actor=actor,
+                connection, got.id, got.seq, at=now, stage="retry", from_state=before.get(got.id), state=got.state,
+                outcome="done", due_at=now, actor=actor,
             )  # fmt: skip
-        return State(got.state)
+        return {got.id: State(got.state) for got in made}
 
     def cancel(self, id: str, *, reason: str, actor: str, code: str | None = None) -> bool:
         """Ask for a cancellation; False when the shipment is cancelled or asked for already.

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from sqlalchemy import Row
 
-from workflow.catalog import Catalog
+from workflow.catalog import SELLER_STOPPED, Catalog
 from workflow.clients.amazon import AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
@@ -31,7 +31,7 @@ from workflow.clients.sefaz_guard import GuardedSefaz
 from workflow.clients.selling_partner import HOSTS
 from workflow.clients.standby import Standby
 from workflow.crypto import vault_of
-from workflow.engine import SELLER_STOPPED, Engine
+from workflow.engine import Engine
 from workflow.errors import Invalid, Misconfigured, RetryLater, SellerStopped
 from workflow.models import DocumentKind
 from workflow.nfe.certificate import SigningKey, load_pfx
@@ -44,7 +44,7 @@ from workflow.store import Claim, Store, connect
 KEPT_SELLERS = 256
 #: From a send without an answer until SEFAZ's "I have no such NF-e" counts: it may still be in a queue on its way.
 UNTIL_CERTAIN = timedelta(minutes=15)
-#: How long a seller's row counts without being read again, in seconds: how late a stop or its end may be seen.
+#: How long a seller's row counts without being read again, in seconds: how late a stop may be seen.
 FRESH = 1.0
 #: NFeConsultaProtocolo4 answers at most ten questions about a key per hour (MOC 7.0 Anexo I, 4.3): five at once and
 #: five more in the hour that follows.
@@ -99,7 +99,7 @@ class Tools:
     @cached_property
     def engine(self) -> Engine:
         """Who moves shipments."""
-        return Engine(self.store, self.settings)
+        return Engine(self.store, self.settings, version_in_use=self._version_in_use)
 
     @property
     def catalog(self) -> Catalog:
@@ -168,6 +168,8 @@ class Tools:
     def seller(self, id: str) -> "SellerTools":
         """A seller's clients; raise SellerStopped when a person must mend the seller first."""
         row = self._seller_row(id)
+        if row is not None and row.stop_code is not None:
+            row = self._seller_row(id, fresh=True)
         if row is None:
             raise SellerStopped("unknown-seller", f"SellerId {id} is not registered; add it: nfe seller add FILE")
         if row.stop_code is not None:
@@ -181,11 +183,16 @@ class Tools:
             self._sellers.popitem(last=False)
         return kept
 
-    def _seller_row(self, id: str) -> Row[Any] | None:
+    def _version_in_use(self, id: str) -> int | None:
+        """The seller's version that was read last; None: none was."""
+        row, _ = self._rows.get(id, (None, 0.0))
+        return None if row is None else int(row.version)
+
+    def _seller_row(self, id: str, *, fresh: bool = False) -> Row[Any] | None:
         """The seller's row, at most a second old: a stage asks several times."""
         now = time.monotonic()
         row, at = self._rows.get(id, (None, now - 2 * FRESH))
-        if now - at > FRESH:
+        if fresh or now - at > FRESH:
             if len(self._rows) > KEPT_SELLERS:
                 self._rows.clear()
             row = self.catalog.seller(id)

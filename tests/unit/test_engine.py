@@ -243,6 +243,34 @@ def test_a_shipment_that_stops_for_a_seller_who_was_just_mended_goes_on(
     assert (row.stop_code, row.due_at, row.ring_at) == (None, clock(), clock())
 
 
+def test_a_worker_in_flight_does_not_stop_a_seller_who_was_just_mended(
+    store: Store, settings: Settings, engine: Engine, notify: Notify, clock: Clock
+) -> None:
+    versions = [engine.catalog.seller(SELLER).version]  # type: ignore[union-attr]  # what the worker has read
+    worker = Engine(store, settings, version_in_use=lambda seller: versions[0])
+    expired = SellerStopped("certificate-expired", "renew the A1")
+    refused = Done(state=State.REJECTED, code="213", reason="CNPJ-Base difere", stops_seller=True)
+
+    def mended_meanwhile(claim: Claim) -> Done:
+        engine.catalog.resume_seller(SELLER, actor="maria")
+        if claim.state is State.RECEIVED:
+            raise expired
+        return refused
+
+    fetching, sending = notify("FBA1"), notify("FBA2")
+    for stage, state in ((Stage.FETCH, State.FETCHED), (Stage.GENERATE, State.GENERATED)):
+        assert engine.advance(sending, stage, lambda claim, state=state: Done(state=state)).goes_on  # type: ignore[misc]
+    for id, stage, again in ((fetching, Stage.FETCH, State.RECEIVED), (sending, Stage.AUTHORIZE, State.FETCHED)):
+        worker.advance(id, stage, mended_meanwhile)
+        row = store.shipment(id)
+        assert row is not None
+        assert (row.state, row.stop_code, row.due_at) == (again, None, clock())
+        assert engine.catalog.seller(SELLER).stop_code is None  # type: ignore[union-attr]
+    versions[0] += 2
+    worker.advance(fetching, Stage.FETCH, raises(expired))
+    assert engine.catalog.seller(SELLER).stop_code == "certificate-expired"  # type: ignore[union-attr]
+
+
 def test_a_cancellation_goes_before_the_next_stage(engine: Engine, store: Store, notify: Notify) -> None:
     id = notify()
     notify(status="Cancelled")
