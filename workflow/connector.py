@@ -48,7 +48,9 @@ class Source:
         self, tools: Tools, connector: Any, *, waits: Sequence[float], pause: Callable[[float], None] = time.sleep
     ) -> None:
         settings = tools.settings
-        secrets = ConnectorSecrets.load(tools.store.vault.open(connector.sealed_secrets))
+        secrets = ConnectorSecrets.load(
+            tools.store.vault.open(connector.sealed_secrets, "vendor_connector", connector.name)
+        )
         client_id = secrets.client_id or settings.lwa_client_id
         client_secret = secrets.client_secret or settings.lwa_client_secret.get_secret_value()
         if not (client_id and client_secret):

@@ -2,12 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 console = Console(highlight=False, soft_wrap=True)
@@ -50,6 +52,15 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
 def as_json(value: object) -> None:
     """Any value of ours as JSON, moments in ISO."""
     print(json.dumps(value, default=lambda odd: plain(odd), ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, moved on by calls with counts; elsewhere nothing."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        line = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(line, count)
 
 
 def _coloured(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from workflow import migrations
+from workflow import key_book, key_source, migrations
 from workflow.consume import open_queue
 from workflow.errors import NfeError
 from workflow.models import NumberStatus
@@ -18,6 +18,8 @@ from workflow.tools import Tools
 
 #: Days before the end of a certificate from which a person is warned.
 WARN_DAYS = 30
+#: Days after which a key is to be followed by another: NIST SP 800-57 part 1, 5.3.6, has one to two years.
+KEY_DAYS = 365
 #: A clock that is further off makes dhEmi wrong: SEFAZ refuses more than five minutes ahead (703).
 MAX_CLOCK_ERROR = timedelta(seconds=60)
 
@@ -74,6 +76,24 @@ def _broker(tools: Tools) -> Iterator[Finding]:
 def _schema(tools: Tools) -> Iterator[Finding]:
     schema.compile_all()
     yield Finding("schema", "ok", "nfelib's XSD files compile")
+
+
+def _encryption(tools: Tools) -> Iterator[Finding]:
+    """The newest key's age, and that every key is at hand that sealed something."""
+    store = tools.store
+    newest, older = store.vault.ids[0], key_book.older(store)
+    missing = (set(key_book.by_key(store)) if older else set()) - {*store.vault.ids, key_book.OLDER_VERSION}
+    for id in sorted(missing):
+        yield Finding("encryption", "failed", f"key {id} sealed what is stored, and is not configured; put it back")
+    first = key_book.since(store).get(newest)
+    days = 0 if first is None else (store.now() - first).days
+    told = f"key {newest} of {key_source.source_of(tools.settings).name}, in use for {days} days"
+    if older:
+        yield Finding("encryption", "warning", f"{told}; {older} stored fields are under older keys: nfe keys reseal")
+    elif days > KEY_DAYS:
+        yield Finding("encryption", "warning", f"{told}; rotate it: nfe keys rotate")
+    else:
+        yield Finding("encryption", "ok", f"{told}; nothing is under an older key")
 
 
 def _sellers(tools: Tools) -> Iterator[Finding]:
@@ -138,6 +158,7 @@ def _queue(tools: Tools) -> Iterator[Finding]:
 
 CHECKS: dict[str, Check] = {
     "database": _database,
+    "encryption": _encryption,
     "clock": _clock,
     "broker": _broker,
     "queue": _queue,

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from workflow.catalog import SELLER_STOPPED, Catalog
 from workflow.clients.notifications import CANCELLED, CREATED, IDENTIFIER, Notification, parse
-from workflow.errors import Invalid, NfeError, RetryLater, SellerStopped
+from workflow.errors import Invalid, Misconfigured, NfeError, RetryLater, SellerStopped
 from workflow.logs import logger
 from workflow.settings import Settings
 from workflow.states import SETTLED, Stage, State, is_allowed, next_stage, remaining
@@ -194,6 +194,9 @@ class Engine:
             return Invalid("gave-up", f"{stage} was tried {limit} times; see the history, then `nfe retry`"), 0
         try:
             done = act(claim)
+        except Misconfigured as error:
+            # This installation's fault, or that of a part not yet restarted with the others: no shipment's.
+            return RetryLater(error.code, error.message), 0
         except NfeError as error:
             return error, 0
         except Exception as error:

@@ -2,7 +2,7 @@
 
 import getpass
 
-from workflow import migrations, settings
+from workflow import key_book, migrations, settings
 from workflow.errors import Misconfigured
 from workflow.tools import Tools
 
@@ -14,13 +14,14 @@ def ready() -> Tools:
         tools.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tools.store.reading() as connection:
         found = migrations.revision(connection)
-    if found == migrations.HEAD:
-        return tools
-    if tools.settings.database_url:
-        raise Misconfigured(
-            "database-revision", f"the database is at {found}, this version needs {migrations.HEAD}; run: nfe migrate"
-        )
-    migrations.upgrade(tools.store.engine)
+    if found != migrations.HEAD:
+        if tools.settings.database_url:
+            raise Misconfigured(
+                "database-revision",
+                f"the database is at {found}, this version needs {migrations.HEAD}; run: nfe migrate",
+            )
+        migrations.upgrade(tools.store.engine)
+    key_book.enter(tools.store)
     return tools
 
 

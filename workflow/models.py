@@ -13,6 +13,9 @@ from sqlmodel import Field, SQLModel
 
 from workflow.states import State
 
+#: Which key sealed a row, as its first bytes say (`workflow.crypto`): the text of the indexes, and of what they answer.
+SEALED_WITH = text("substr(sealed, 1, 9)")
+
 #: Constraint names that alembic can find again on both databases.
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -164,6 +167,8 @@ class Document(SQLModel, table=True):
     What the law does not want kept is removed by `workflow.purge`.
     """
 
+    __table_args__ = (Index("ix_document_sealed_with", SEALED_WITH),)
+
     shipment_id: str = Field(primary_key=True, foreign_key="shipment.id")
     kind: str = Field(primary_key=True)
     version: int = Field(primary_key=True)
@@ -279,6 +284,7 @@ class CustomerInvoice(SQLModel, table=True):
     __tablename__ = "customer_invoice"
     __table_args__ = (
         Index("ix_customer_invoice_fetched_at", "fetched_at"),
+        Index("ix_customer_invoice_sealed_with", SEALED_WITH),
         Index(
             "ix_customer_invoice_kept",
             "fetched_at",
@@ -320,3 +326,12 @@ class VendorWindow(SQLModel, table=True):
     pages: int = 0
     done: bool = False
     updated_at: datetime
+
+
+class EncryptionKey(SQLModel, table=True):
+    """Since when a key has been in use here. The key itself is never in the database."""
+
+    __tablename__ = "encryption_key"
+
+    id: str = Field(primary_key=True, description="As `workflow.crypto` derives it from the key")
+    first_used_at: datetime

@@ -49,7 +49,11 @@ class Settings(BaseSettings):
     redis_url: str = Field(default="", description="redis:// or rediss:// URL; empty: the embedded Valkey on a socket.")
     encryption_key: SecretStr = Field(
         default=SecretStr(""),
-        description="Fernet keys, newest first, comma between; empty: a key file in the data folder.",
+        description="Keys, newest first, comma between; empty: a key file in the data folder.",
+    )
+    encryption_key_file: Path | None = Field(default=None, description="A file of such keys that only its owner reads.")
+    encryption_key_command: SecretStr = Field(
+        default=SecretStr(""), description="A command that prints such keys, of a key service for example."
     )
 
     lwa_client_id: str = Field(default="", description="Login with Amazon: the application's client id.")

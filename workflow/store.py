@@ -458,7 +458,7 @@ class Store:
             sealed = connection.execute(statement).scalar_one_or_none()
             if sealed is None:
                 self._check_not_purged(connection, id, kind)
-        return None if sealed is None else self.vault.open(sealed)
+        return None if sealed is None else self.vault.open(sealed, "document", id, kind)
 
     def _check_not_purged(self, connection: Connection, id: str, kind: DocumentKind) -> None:
         line = HISTORY.c
@@ -479,7 +479,7 @@ class Store:
             .order_by(DOCUMENT.c.version.desc())
         )
         with self.reading() as connection:
-            return [self.vault.open(sealed) for sealed in connection.execute(statement).scalars()]
+            return [self.vault.open(sealed, "document", id, kind) for sealed in connection.execute(statement).scalars()]
 
     def documents(self, id: str) -> Sequence[Row[Any]]:
         """Kind, version, sha256 and moment of all documents, oldest first."""
@@ -650,8 +650,9 @@ class Store:
             )
             connection.execute(
                 insert(DOCUMENT).values(
-                    shipment_id=id, kind=kind, version=version, sealed=self.vault.seal(content),
-                    sha256=hashlib.sha256(content).hexdigest(), created_at=now,
+                    shipment_id=id, kind=kind, version=version,
+                    sealed=self.vault.seal(content, "document", id, kind), sha256=hashlib.sha256(content).hexdigest(),
+                    created_at=now,
                 )
             )  # fmt: skip
 

@@ -176,7 +176,8 @@ class Tools:
             raise SellerStopped(SELLER_STOPPED, f"{row.stop_code}: {row.stop_reason}")
         kept = self._sellers.get(id)
         if kept is None or kept.version != row.version:
-            kept = SellerTools(self, row.version, row.sealed_secrets)
+            opened = self.store.vault.open(row.sealed_secrets, "seller", id)
+            kept = SellerTools(self, row.version, SellerSecrets.load(opened))
             self._sellers[id] = kept
         self._sellers.move_to_end(id)
         if len(self._sellers) > KEPT_SELLERS:
@@ -221,10 +222,10 @@ class Tools:
 class SellerTools:
     """One seller's issuer, key and clients, each made when first needed."""
 
-    def __init__(self, tools: Tools, version: int, sealed: bytes) -> None:
+    def __init__(self, tools: Tools, version: int, secrets: SellerSecrets) -> None:
         self.version = version
         self._tools = tools
-        self._secrets = SellerSecrets.load(tools.store.vault.open(sealed))
+        self._secrets = secrets
         self.issuer = Issuer.parse(self._secrets.issuer)
 
     @property

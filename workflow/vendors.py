@@ -75,7 +75,7 @@ class Vendors:
         now = self._store.now()
         changed = {
             "base_url": base_url, "ship_from_party_id": ship_from_party_id,
-            "sealed_secrets": self._store.vault.seal(secrets), "updated_at": now,
+            "sealed_secrets": self._store.vault.seal(secrets, "vendor_connector", name), "updated_at": now,
         }  # fmt: skip
         with self._store.writing() as connection:
             connection.execute(
@@ -202,28 +202,38 @@ class Vendors:
         for file in files:
             row = INVOICE.c
             known = (row.connector == connector) & (row.purchase_order_number == file.purchase_order_number)
-            if self._see_again(connection, known & (row.sha256 == file.sha256), file, now):
+            if self._see_again(connection, connector, file, now):
                 same += 1
                 continue
             last = connection.execute(select(func.max(row.version)).where(known)).scalar_one() or 0
             connection.execute(
                 insert(INVOICE).values(
                     connector=connector, purchase_order_number=file.purchase_order_number, sha256=file.sha256,
-                    version=last + 1, sealed=self._store.vault.seal(file.content), media_type=file.media_type,
+                    version=last + 1, sealed=self._seal(connector, file), media_type=file.media_type,
                     size=len(file.content), problem=file.problem, fetched_at=now, seen_at=now,
                 )
             )  # fmt: skip
             new, changed = new + (last == 0), changed + (last > 0)
         return Kept(new, changed, same)
 
-    def _see_again(self, connection: Connection, which: ColumnElement[bool], file: File, now: datetime) -> bool:
+    def _see_again(self, connection: Connection, connector: str, file: File, now: datetime) -> bool:
         """Note that Amazon gave this content once more; where it was purged, keep it anew. False: never seen."""
+        row = INVOICE.c
+        which = (
+            (row.connector == connector)
+            & (row.purchase_order_number == file.purchase_order_number)
+            & (row.sha256 == file.sha256)
+        )
         seen = connection.execute(update(INVOICE).where(which).values(seen_at=now).returning(INVOICE.c.purged_at))
         purged = [row.purged_at for row in seen]
         if any(purged):
-            content = {"sealed": self._store.vault.seal(file.content), "fetched_at": now, "purged_at": None}
+            content = {"sealed": self._seal(connector, file), "fetched_at": now, "purged_at": None}
             connection.execute(update(INVOICE).where(which).values(content))
         return bool(purged)
+
+    def _seal(self, connector: str, file: File) -> bytes:
+        row = (connector, file.purchase_order_number, file.sha256)
+        return self._store.vault.seal(file.content, "customer_invoice", *row)
 
     def purged_at(self, connector: str, purchase_order_number: str) -> datetime | None:
         """When the content that Amazon last gave for an order was removed; None when it was not."""
@@ -235,12 +245,14 @@ class Vendors:
         found = self._newest(connector, purchase_order_number)
         if found is None or found.problem is not None or found.purged_at is not None:
             return None
-        return File(purchase_order_number, self._store.vault.open(found.sealed), found.media_type)
+        row = (connector, purchase_order_number, found.sha256)
+        content = self._store.vault.open(found.sealed, "customer_invoice", *row)
+        return File(purchase_order_number, content, found.media_type)
 
-    def _newest(self, connector: str, purchase_order_number: str) -> Row[Any] | None:
+    def _newest(self, connector: str, purchase_order_number: str) -> Row[*tuple[Any, ...]] | None:
         row = INVOICE.c
         statement = (
-            select(row.sealed, row.media_type, row.problem, row.purged_at)
+            select(row.sealed, row.sha256, row.media_type, row.problem, row.purged_at)
             .where(row.connector == connector, row.purchase_order_number == purchase_order_number)
             .order_by(row.seen_at.desc(), row.version.desc())
             .limit(1)

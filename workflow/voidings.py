@@ -157,7 +157,7 @@ class Voidings:
         )
         with self._store.reading() as connection:
             return [
-                Made(row.id, _range(row), self._store.vault.open(row.sealed_request))
+                Made(row.id, _range(row), self._store.vault.open(row.sealed_request, "voiding", row.id))
                 for row in connection.execute(statement)
             ]
 
@@ -171,7 +171,7 @@ class Voidings:
             connection.execute(
                 insert(VOIDING).values(
                     id=made.id, seller_id=seller_id, **wanted._asdict(), state=VoidingState.OPEN,
-                    sealed_request=self._store.vault.seal(signed), made_at=self._store.now(),
+                    sealed_request=self._store.vault.seal(signed, "voiding", made.id), made_at=self._store.now(),
                 )
             )  # fmt: skip
         return made
@@ -186,8 +186,8 @@ class Voidings:
         now, seal = self._store.now(), self._store.vault.seal
         values: dict[str, Any] = {
             "state": verdict.state, "code": verdict.code, "reason": verdict.reason, "decided_at": now,
-            "sealed_answer": seal(verdict.answer),
-            "sealed_proof": None if verdict.proof is None else seal(verdict.proof),
+            "sealed_answer": seal(verdict.answer, "voiding", made.id),
+            "sealed_proof": None if verdict.proof is None else seal(verdict.proof, "voiding", made.id),
         }  # fmt: skip
         with self._store.writing() as connection:
             connection.execute(update(VOIDING).where(VOIDING.c.id == made.id).values(values))
@@ -214,15 +214,15 @@ class Voidings:
         """What proves that a number is voided: the ProcInutNFe, or the signed request where SEFAZ gave no protocol."""
         row = VOIDING.c
         statement = (
-            select(func.coalesce(row.sealed_proof, row.sealed_request))
+            select(row.id, func.coalesce(row.sealed_proof, row.sealed_request).label("sealed"))
             .where(row.seller_id == seller_id, row.series == series, row.state == VoidingState.DONE)
             .where(row.first <= number, row.last >= number)
             .order_by(row.decided_at.desc())
             .limit(1)
         )
         with self._store.reading() as connection:
-            sealed = connection.execute(statement).scalar_one_or_none()
-        return None if sealed is None else self._store.vault.open(sealed)
+            found = connection.execute(statement).one_or_none()
+        return None if found is None else self._store.vault.open(found.sealed, "voiding", found.id)
 
 
 def grouped(numbers: Sequence[Unused], uf: str) -> Iterator[Range]:

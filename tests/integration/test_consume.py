@@ -23,9 +23,10 @@ from workflow import consume, parts
 from workflow.catalog import Catalog
 from workflow.clients.notifications import Notification
 from workflow.consume import Consumer, open_queue
-from workflow.crypto import Vault, new_key
+from workflow.crypto import Vault
 from workflow.engine import Engine
 from workflow.errors import Misconfigured
+from workflow.key_source import new_key
 from workflow.migrations import upgrade
 from workflow.models import DocumentKind
 from workflow.parts import Part

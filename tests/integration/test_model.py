@@ -34,8 +34,9 @@ from tasks.generate import generate
 from tasks.poll import poll
 from tasks.submit import submit
 from tests.integration.world import LATEST, Clock, Fault, FrailStore, Killed, Kit, Ordeal, Trouble, World
-from workflow.crypto import Vault, new_key
+from workflow.crypto import Vault
 from workflow.engine import Done
+from workflow.key_source import new_key
 from workflow.migrations import upgrade
 from workflow.models import DocumentKind, NumberStatus
 from workflow.nfe.certificate import SigningKey

@@ -12,8 +12,9 @@ import pytest
 
 from tests.integration.test_model import ACTS, AMAZON, register_seller, sell_products
 from tests.integration.world import Clock, Fault, FrailStore, Kit, Ordeal, Trouble, World
-from workflow.crypto import Vault, new_key
+from workflow.crypto import Vault
 from workflow.engine import Outcome
+from workflow.key_source import new_key
 from workflow.migrations import upgrade
 from workflow.models import NumberStatus
 from workflow.nfe.certificate import SigningKey

@@ -27,7 +27,7 @@ from tests.servers import fresh_database
 from tests.unit.conftest import notification
 from tests.unit.test_seller_file import SELLER as SELLER_TOML
 from workflow import cli, migrations, settings
-from workflow.crypto import new_key
+from workflow.key_source import new_key
 from workflow.models import DocumentKind
 from workflow.settings import load
 from workflow.store import SHIPMENT, Due, Left, Store
@@ -217,7 +217,14 @@ def test_the_doctor_tells_all_findings_and_fails_where_one_fails(nfe: Nfe, selle
     found = {finding["check"]: finding["status"] for finding in ran.json() if finding["status"] != "failed"}
     failed = [(finding["check"], finding["message"]) for finding in ran.json() if finding["status"] == "failed"]
     assert ran.code == 1
-    assert found == {"database": "ok", "clock": "ok", "schema": "ok", "numbers": "ok", f"seller {seller}": "ok"}
+    assert found == {
+        "database": "ok",
+        "encryption": "ok",
+        "clock": "ok",
+        "schema": "ok",
+        "numbers": "ok",
+        f"seller {seller}": "ok",
+    }
     assert [check for check, _ in failed] == ["broker", f"seller {seller}"]
     assert "NFE_LWA_CLIENT_ID" in failed[1][1]
 
@@ -276,8 +283,8 @@ def test_another_encryption_key_is_told_and_damages_nothing(
     nfe: Nfe, shipment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NFE_ENCRYPTION_KEY", new_key())
-    nfe("xml", shipment, "--kind", "notification").failed("wrong-encryption-key")
-    assert nfe("list").code == 0
+    nfe("xml", shipment, "--kind", "notification").failed("wrong-encryption-key", "this database was sealed with key")
+    nfe("list").failed("wrong-encryption-key")
     monkeypatch.delenv("NFE_ENCRYPTION_KEY")
     assert nfe("xml", shipment, "--kind", "notification").code == 0
 

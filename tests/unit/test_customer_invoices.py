@@ -543,7 +543,7 @@ def test_a_file_becomes_a_connector_and_again_replaces_it(store: Store, tmp_path
     register(vendors, connector_toml(tmp_path, 'region = "NA"\nship_from_party_id = "W1"\n' + FILE))
     [row] = vendors.connectors()
     assert (row.base_url, row.ship_from_party_id) == ("https://sellingpartnerapi-na.amazon.com", "W1")
-    secrets = ConnectorSecrets.load(store.vault.open(row.sealed_secrets))
+    secrets = ConnectorSecrets.load(store.vault.open(row.sealed_secrets, "vendor_connector", row.name))
     assert secrets == ConnectorSecrets("Atzr|file", "amzn1.application", "s3cret")
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.conftest import SELLER, Clock, notification
 from workflow import engine as engine_module
 from workflow.engine import SELLER_STOPPED, Done, Engine, Kind, Reception
-from workflow.errors import Invalid, LostAnswer, RetryLater, SellerStopped
+from workflow.errors import Invalid, LostAnswer, Misconfigured, RetryLater, SellerStopped
 from workflow.models import DocumentKind
 from workflow.settings import Settings
 from workflow.states import Stage, State
@@ -225,6 +225,17 @@ def test_a_seller_that_must_be_mended_stops_and_goes_on_when_resumed(
     assert (seller.stop_code, row.stop_code, row.due_at) == ("certificate-expired", "seller-stopped", None)
     assert engine.catalog.resume_seller(SELLER, actor="maria") == 1
     assert engine.advance(id, Stage.FETCH, fetched).kind is Kind.DONE
+
+
+def test_an_installation_to_be_mended_costs_a_shipment_only_time(
+    engine: Engine, store: Store, notify: Notify, clock: Clock
+) -> None:
+    id = notify()
+    outcome = engine.advance(id, Stage.FETCH, raises(Misconfigured("wrong-encryption-key", "put the old one behind")))
+    assert (outcome.kind, outcome.code) == (Kind.WAITING, "wrong-encryption-key")
+    clock.pass_(minutes=1)
+    assert engine.advance(id, Stage.FETCH, fetched).kind is Kind.DONE
+    assert [line.code for line in store.history(id)] == [None, "wrong-encryption-key", None]
 
 
 def test_a_shipment_that_stops_for_a_seller_who_was_just_mended_goes_on(

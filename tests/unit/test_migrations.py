@@ -11,7 +11,7 @@ from alembic.command import downgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
 from workflow import migrations, models
 from workflow.store import connect
@@ -38,12 +38,24 @@ def plain(condition: object) -> str:
     return str(condition).replace("(", "").replace(")", "")
 
 
+def over_expressions(engine: Engine, table: str) -> set[str]:
+    """SQLite's indexes over expressions, which SQLAlchemy cannot look at; each with the models' expression."""
+    if engine.dialect.name == "postgresql":
+        return set()
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :table"), {"table": table}
+        )
+        return {row.name for row in rows if row.sql and f"({models.SEALED_WITH})" in row.sql}
+
+
 def test_an_empty_database_has_no_revision(database_url: str) -> None:
     engine = connect(database_url)
     assert revision(engine) is None
     engine.dispose()
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection", "ignore:autogenerate skipping")
 def test_the_steps_lead_to_exactly_what_the_models_say(database_url: str) -> None:
     engine = connect(database_url)
     migrations.upgrade(engine)
@@ -54,6 +66,7 @@ def test_the_steps_lead_to_exactly_what_the_models_say(database_url: str) -> Non
     engine.dispose()
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
 def test_every_index_and_key_has_the_models_name(database_url: str) -> None:
     """compare_metadata does not look at the conditions of indexes."""
     engine = connect(database_url)
@@ -61,8 +74,10 @@ def test_every_index_and_key_has_the_models_name(database_url: str) -> None:
     dialect = engine.dialect.name
     for table in models.metadata.sorted_tables:
         found = {str(index["name"]): index for index in inspect(engine).get_indexes(table.name)}
-        assert set(found) == {str(index.name) for index in table.indexes}
+        assert set(found) | over_expressions(engine, table.name) == {str(index.name) for index in table.indexes}
         for index in table.indexes:
+            if index.name not in found:
+                continue
             condition = found[str(index.name)].get("dialect_options", {}).get(f"{dialect}_where")
             expected = index.dialect_options[dialect]["where"]
             assert (condition is None) == (expected is None)

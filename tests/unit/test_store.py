@@ -16,9 +16,10 @@ from sqlmodel import SQLModel
 
 from tests.unit.conftest import SELLER, Clock, notification
 from workflow.catalog import Catalog
-from workflow.crypto import Vault, new_key
+from workflow.crypto import Vault
 from workflow.engine import Done, Engine
 from workflow.errors import Invalid, Misconfigured, RetryLater
+from workflow.key_source import new_key
 from workflow.models import DocumentKind
 from workflow.settings import Settings
 from workflow.states import RETRY, WAY, Stage, State

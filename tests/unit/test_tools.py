@@ -26,7 +26,7 @@ def tools(tmp_path: Path, redis_client: redis.Redis) -> Tools:
 
 
 def seller_of(tools: Tools, secrets: SellerSecrets) -> SellerTools:
-    return SellerTools(tools, 1, tools.store.vault.seal(secrets.dump()))
+    return SellerTools(tools, 1, SellerSecrets.load(secrets.dump()))
 
 
 def test_the_channel_of_the_sellers_file_takes_its_invoices(tools: Tools) -> None:

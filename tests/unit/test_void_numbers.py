@@ -167,7 +167,7 @@ def test_the_request_is_signed_and_its_proof_is_kept(seller: Seller) -> None:
     (row,) = seller.requests()
     assert row.state == VoidingState.DONE
     assert b"inutNFe" not in row.sealed_request
-    assert seller.tools.store.vault.open(row.sealed_request) in proof
+    assert seller.tools.store.vault.open(row.sealed_request, "voiding", row.id) in proof
 
 
 def test_a_reason_that_sefaz_would_not_take_asks_nothing(seller: Seller) -> None:
@@ -189,7 +189,9 @@ def test_after_a_lost_answer_the_same_bytes_are_sent_and_563_is_done(seller: Sel
     assert (after.id, after.sealed_request) == (before.id, before.sealed_request)
     assert seller.statuses() == {1: VOIDED, 2: VOIDED}
     assert seller.at_sefaz() == [(1, 1, 2)]
-    assert seller.voidings.proof(SELLER_ID, 1, 2) == seller.tools.store.vault.open(before.sealed_request)
+    assert seller.voidings.proof(SELLER_ID, 1, 2) == seller.tools.store.vault.open(
+        before.sealed_request, "voiding", before.id
+    )
 
 
 def test_what_was_never_sent_is_sent_the_next_time(seller: Seller) -> None:

@@ -65,10 +65,10 @@ class TokenCache(Protocol):
 
 
 class RedisTokenCache:
-    """The shared cache in Redis; `seal` and `unseal` encrypt, so that a dump of Redis holds no token."""
+    """The shared cache in Redis; `seal` and `unseal` encrypt a value for its key: a dump of Redis holds no token."""
 
     def __init__(
-        self, client: redis.Redis, *, seal: Callable[[bytes], bytes], unseal: Callable[[bytes], bytes]
+        self, client: redis.Redis, *, seal: Callable[[bytes, str], bytes], unseal: Callable[[bytes, str], bytes]
     ) -> None:
         self._redis = client
         self._seal = seal
@@ -78,14 +78,14 @@ class RedisTokenCache:
         """As TokenCache; None also when Redis is away or the value was sealed with a lost key."""
         try:
             sealed = self._redis.get(key)
-            return self._unseal(sealed) if isinstance(sealed, bytes) else None
+            return self._unseal(sealed, key) if isinstance(sealed, bytes) else None
         except (redis.RedisError, NfeError, ValueError):
             return None
 
     def put(self, key: str, value: bytes, ttl: int) -> None:
         """As TokenCache; nothing happens when Redis is away."""
         try:
-            self._redis.set(key, self._seal(value), ex=ttl)
+            self._redis.set(key, self._seal(value, key), ex=ttl)
         except redis.RedisError:
             return
 

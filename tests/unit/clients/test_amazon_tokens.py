@@ -6,12 +6,13 @@ from urllib.parse import parse_qs
 
 import pytest
 import requests
-from cryptography.fernet import Fernet, InvalidToken
 
 from workflow.clients.amazon import DETAILS_PATH
 from workflow.clients.amazon_tokens import RedisTokenCache, TokenCache, Tokens
 from workflow.clients.selling_partner import Throttled
+from workflow.crypto import Vault
 from workflow.errors import NfeError, Refused, RetryLater, SellerStopped
+from workflow.key_source import new_key
 
 REFRESH = "Atzr|refresh-secret"
 SECRET = "amzn1.oa2-cs.v1.secret"
@@ -240,20 +241,13 @@ def test_a_throttled_restricted_token_names_its_operation(make, api):
     assert error.operation == "createRestrictedDataToken"
 
 
-def _sealed(client: Any, key: bytes | None = None) -> RedisTokenCache:
-    fernet = Fernet(key or Fernet.generate_key())
-
-    def unseal(sealed: bytes) -> bytes:
-        try:
-            return fernet.decrypt(sealed)
-        except InvalidToken as error:
-            raise NfeError("wrong-key", "sealed with another key") from error
-
-    return RedisTokenCache(client, seal=fernet.encrypt, unseal=unseal)
+def _sealed(client: Any, key: str | None = None) -> RedisTokenCache:
+    vault = Vault([key or new_key()])
+    return RedisTokenCache(client, seal=vault.seal, unseal=vault.open)
 
 
 def test_workers_share_tokens_through_redis(make, lwa, api, valkey):
-    key = Fernet.generate_key()
+    key = new_key()
     for _ in range(3):
         assert make(_sealed(valkey, key)).restricted_token(DETAILS_PATH) == "Atz.sprdt|one"
     assert (len(lwa.seen), len(api.seen)) == (1, 1)
@@ -271,7 +265,7 @@ def test_redis_holds_no_token_in_the_clear_and_forgets_in_time(make, valkey):
 
 
 def test_sellers_do_not_share(make, lwa, valkey):
-    key = Fernet.generate_key()
+    key = new_key()
     make(_sealed(valkey, key)).access_token()
     make(_sealed(valkey, key), refresh_token="Atzr|another").access_token()
     make(_sealed(valkey, key), client_id="another").access_token()
@@ -281,7 +275,7 @@ def test_sellers_do_not_share(make, lwa, valkey):
 def test_a_forgotten_token_leaves_redis_unless_another_worker_renewed_it(make, lwa, valkey):
     lwa.replies.clear()
     lwa.answers(200, _access("Atza|one")).answers(200, _access("Atza|two"))
-    key = Fernet.generate_key()
+    key = new_key()
     first, second = make(_sealed(valkey, key)), make(_sealed(valkey, key))
     refused = first.access_token()
     assert second.access_token() == refused
@@ -299,7 +293,7 @@ def test_a_lost_key_costs_only_a_new_token(make, lwa, valkey):
 
 
 def test_garbage_in_redis_costs_only_a_new_token(make, lwa, valkey):
-    plain = RedisTokenCache(valkey, seal=bytes, unseal=bytes)
+    plain = RedisTokenCache(valkey, seal=lambda value, key: value, unseal=lambda value, key: value)
     make(plain).access_token()
     [key] = valkey.keys("*")
     for garbage in (b"{}", b"[1]", b'["a\\nb", 9e9]', b"\xff"):
