@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from lxml import etree
+
 from tasks.app import stage
 from workflow import contingency, numbers
 from workflow.engine import Done
@@ -42,20 +44,20 @@ def generate(claim: Claim, tools: Tools) -> Done:
         )
     place = contingency.in_force(tools, seller)
     numbering = xml.Numbering(nNF=reserved.nNF, cNF=reserved.cNF, dhEmi=now, **(place._asdict() if place else {}))
-    signed = signature.sign(xml.render(invoice, numbering, seller.templates), key)
-    schema.validate(signed)
-    warnings = (*invoice.warnings, *_held_to_the_rules(signed, now))
+    signed = signature.signed(xml.render(invoice, numbering, seller.templates), key)
+    schema.validate(signed.root)
+    warnings = (*invoice.warnings, *_held_to_the_rules(signed.root, now))
     return Done(
         state=State.GENERATED,
-        documents=(Left(DocumentKind.NFE, signed),),
+        documents=(Left(DocumentKind.NFE, signed.xml),),
         access_key=xml.chNFe_of(invoice, numbering),
         reason="; ".join(warnings) or None,
     )
 
 
-def _held_to_the_rules(signed: bytes, now: datetime) -> list[str]:
+def _held_to_the_rules(document: bytes | etree._Element, now: datetime) -> list[str]:
     """The warnings of SEFAZ's rules; raise Invalid with the cStat that the document would get."""
-    found = rules.breaches(signed, now=now)
+    found = rules.breaches(document, now=now)
     error = rules.first_error(found)
     if error is not None:
         raise Invalid(error.cStat, f"{error.xMotivo}: {error.told}")

@@ -12,6 +12,7 @@ from workflow.consume import open_queue
 from workflow.errors import NfeError
 from workflow.models import NumberStatus
 from workflow.nfe import schema
+from workflow.nfe.signature import agrees_with_signxml
 from workflow.number_book import BRASILIA, WARNING_DAY, NumberBook, void_by
 from workflow.purge import REMOVED
 from workflow.tools import Tools
@@ -119,6 +120,8 @@ def _seller(tools: Tools, id: str, stop_code: str | None, stop_reason: str | Non
     left = seller.signing_key.not_valid_after - tools.store.now()
     status = "ok" if left.days > WARN_DAYS else "warning"
     yield Finding(name, status, f"A1 certificate valid for {left.days} days, tpAmb {seller.issuer.tpAmb}")
+    if not agrees_with_signxml(seller.signing_key):
+        yield Finding(name, "warning", "signs by signxml alone, which is slower; report it with: pip freeze")
     seller.templates.compile_all()
     if not seller.has_application:
         yield Finding(name, "failed", "no LWA client id and secret; set NFE_LWA_CLIENT_ID and NFE_LWA_CLIENT_SECRET")

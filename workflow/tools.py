@@ -33,12 +33,16 @@ from workflow.clients.standby import Standby
 from workflow.crypto import vault_of
 from workflow.engine import Engine
 from workflow.errors import Invalid, Misconfigured, RetryLater, SellerStopped
+from workflow.logs import logger
 from workflow.models import DocumentKind
 from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.invoice import Issuer
+from workflow.nfe.signature import agrees_with_signxml
 from workflow.nfe.xml import TemplateSet
 from workflow.settings import Settings
 from workflow.store import Claim, Store, connect
+
+log = logger(__name__)
 
 #: Sellers whose clients a process keeps; each holds a key, a certificate and a few connections.
 KEPT_SELLERS = 256
@@ -245,7 +249,10 @@ class SellerTools:
 
     @cached_property
     def _key(self) -> SigningKey:
-        return load_pfx(self._secrets.pfx, self._secrets.pfx_password)
+        key = load_pfx(self._secrets.pfx, self._secrets.pfx_password)
+        if not agrees_with_signxml(key):
+            log.warning("signing slowly, by signxml alone", seller=self.issuer.seller_id)
+        return key
 
     @property
     def signing_key(self) -> SigningKey:

@@ -29,6 +29,7 @@ from tests.unit.test_seller_file import SELLER as SELLER_TOML
 from workflow import cli, migrations, settings
 from workflow.key_source import new_key
 from workflow.models import DocumentKind
+from workflow.nfe import signature
 from workflow.settings import load
 from workflow.store import SHIPMENT, Due, Left, Store
 from workflow.tools import Tools
@@ -257,6 +258,15 @@ def test_the_doctor_says_which_sellers_template_is_wrong(
     monkeypatch.setenv("NFE_TEMPLATES_DIR", str(folder.parent))
     found = [finding for finding in nfe("doctor", "--json").json() if finding["check"] == f"seller {seller}"]
     assert any(one["status"] == "failed" and "infAdic.xml.j2" in one["message"] for one in found)
+
+
+def test_the_doctor_warns_where_only_signxml_signs(nfe: Nfe, seller: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature, "_SIGNED_INFO", signature._SIGNED_INFO.replace(b"Transforms>", b"Transform>"))
+    ran = nfe("doctor", "--json")
+    found = [finding["message"] for finding in ran.json() if finding["status"] == "warning"]
+    assert [message for message in found if "signxml alone" in message]
+    assert "signing slowly" in ran.err
+    assert seller in ran.err
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ class SigningKey:
     """A private key with its certificate; `cnpj` is the holder's, or None where the certificate names none."""
 
     private_key: RSAPrivateKey = field(repr=False)
-    certificate: x509.Certificate = field(repr=False)
-    chain: tuple[x509.Certificate, ...] = field(repr=False)
+    certificate: x509.Certificate = field(repr=False, compare=False)
+    chain: tuple[x509.Certificate, ...] = field(repr=False, compare=False)
     cnpj: str | None
     #: The certificate as a signature holds it: Base64 of the DER, in one line.
     certificate_text: str = field(repr=False)

@@ -51,15 +51,17 @@ _LETTERS_IN_CNPJ = (
     ('"[0-9]{0}|[0-9]{14}"', '"[0-9]{0}|[0-9A-Z]{12}[0-9]{2}"'),
 )
 
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+
 #: Enough to mend a document by; the rest mostly follows from the first.
 _SHOWN = 5
 _NAMESPACE = re.compile(r"\{[^}]*\}")
 _FACET = re.compile(r"\[facet '(\w+)'\]")
 
 
-def validate(xml: bytes, schema: str = "nfe") -> None:
+def validate(document: bytes | etree._Element, schema: str = "nfe") -> None:
     """Raise Invalid('schema') with the first complaints: where and why, never the value."""
-    document = parsed(xml)
+    document = parsed(document)
     compiled = _compiled(schema)
     if not compiled.validate(document):
         # lxml-stubs does not know that a log is a sequence.
@@ -68,11 +70,15 @@ def validate(xml: bytes, schema: str = "nfe") -> None:
         raise Invalid("schema", f"{schema}: " + "; ".join(found[:_SHOWN]))
 
 
-def parsed(xml: bytes) -> etree._Element:
-    """The document's root, no entity resolved, nothing fetched; raise Invalid('not-xml')."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+def parsed(document: bytes | etree._Element) -> etree._Element:
+    """The document's root, no entity resolved, nothing fetched; raise Invalid('not-xml').
+
+    Whoever has parsed a document already hands the root on: it is its own.
+    """
+    if not isinstance(document, bytes):
+        return document
     try:
-        root = etree.fromstring(xml, parser)
+        root = etree.fromstring(document, _PARSER)
     except etree.XMLSyntaxError as error:
         raise Invalid("not-xml", f"not well-formed XML near line {error.lineno}") from error
     if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]  # lxml-stubs lacks it

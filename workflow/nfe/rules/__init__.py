@@ -10,6 +10,8 @@ pass. The clock arrives as an argument; without it the rules about time are not 
 from datetime import datetime
 from typing import NamedTuple
 
+from lxml import etree
+
 from workflow.nfe.rules import (
     consistency,
     federal,
@@ -64,12 +66,12 @@ class Verdict(NamedTuple):
         return not any(one.is_error for one in self.breaches)
 
 
-def breaches(xml: bytes, *, now: datetime | None = None) -> tuple[Breach, ...]:
+def breaches(document: bytes | etree._Element, *, now: datetime | None = None) -> tuple[Breach, ...]:
     """What the document breaks of the rules, in SEFAZ's order; signed or not, its schema unasked.
 
     Raise Invalid: `not-xml`, `not-an-nfe`, `several-notes`.
     """
-    return _rule_breaches(read(xml, now))
+    return _rule_breaches(read(document, now))
 
 
 def check(xml: bytes, *, now: datetime | None = None) -> Verdict:

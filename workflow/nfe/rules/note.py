@@ -201,12 +201,12 @@ def moment(text: str) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def root_of(xml: bytes) -> etree._Element:
+def root_of(document: bytes | etree._Element) -> etree._Element:
     """The one NFe in a document: itself, or inside nfeProc or enviNFe.
 
     Raise Invalid: `not-xml`, `not-an-nfe`, `several-notes`.
     """
-    root = parsed(xml)
+    root = parsed(document)
     found = list(_notes(root))
     if not found:
         raise Invalid("not-an-nfe", "no NFe with an infNFe in it; give an NFe, a nfeProc or an enviNFe")
@@ -221,9 +221,9 @@ def _notes(root: etree._Element) -> Iterator[etree._Element]:
             yield candidate
 
 
-def read(xml: bytes, now: datetime | None = None) -> Note:
+def read(document: bytes | etree._Element, now: datetime | None = None) -> Note:
     """The document as a Note; raise as `root_of` does."""
-    return note_of(root_of(xml), now)
+    return note_of(root_of(document), now)
 
 
 def note_of(root: etree._Element, now: datetime | None = None) -> Note:
