@@ -21,6 +21,8 @@ from workflow.nfe.invoice import Address, Invoice, Issuer, Product
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "cases").glob("*.json"))
 TEMPLATES = xml.TemplateSet()
+#: No template is in this folder: the packaged ones, but parsed and written canonically as a seller's own are.
+PARSED = xml.TemplateSet(HERE)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -73,6 +75,7 @@ def test_a_shipment_becomes_the_expected_nfe(
     case = read(path)
     numbering, invoice = numbering_of(case), invoice_of(case)
     unsigned = xml.render(invoice, numbering, TEMPLATES)
+    assert unsigned == xml.render(invoice, numbering, PARSED)
     signed = signature.sign(unsigned, signing_key)
     schema.validate(signed)
     error = rules.first_error(rules.breaches(signed, now=numbering.dhEmi))

@@ -1,4 +1,4 @@
-"""The XML of an invoice: a Jinja page rendered, parsed by lxml, written once.
+"""The XML of an invoice: its pages filled in, written once.
 
 The bytes are UTF-8 without declaration, without a blank between tags and without prefixes (rejections 404, 588):
 they are what is signed, stored, sent and spliced, and nothing ever re-serialises them.
@@ -6,33 +6,18 @@ they are what is signed, stored, sent and spliced, and nothing ever re-serialise
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
-from importlib import resources
-from pathlib import Path
-from typing import Any
-
-from jinja2 import (
-    BaseLoader,
-    ChoiceLoader,
-    FileSystemLoader,
-    FunctionLoader,
-    StrictUndefined,
-    TemplateError,
-    TemplateNotFound,
-)
-from jinja2.loaders import split_template_path
-from jinja2.sandbox import SandboxedEnvironment
-from lxml import etree
 
 from workflow.errors import Invalid
 from workflow.nfe import tables
 from workflow.nfe.access_key import access_key
-from workflow.nfe.amounts import trimmed
 from workflow.nfe.invoice import Invoice
+from workflow.nfe.template_set import TemplateSet
 from workflow.nfe.text import fit
+
+__all__ = ["VER_PROC", "Numbering", "TemplateSet", "chNFe_of", "hash_csrt", "local_date", "local_time", "render"]
 
 #: Who made the document (verProc, 20 characters).
 VER_PROC = "nfe-workflow 0.1"
@@ -53,88 +38,6 @@ class Numbering:
     tpEmis: int = 1
     dhCont: datetime | None = None
     xJust: str | None = None
-
-
-class TemplateSet:
-    """The packaged templates, any of which a file of the same name in `folder` replaces; compiled once."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-        packaged: BaseLoader = FunctionLoader(_packaged)
-        loader = ChoiceLoader([FileSystemLoader(folder), packaged]) if folder else packaged
-        self._environment = SandboxedEnvironment(
-            loader=loader,
-            undefined=StrictUndefined,
-            autoescape=True,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        filters: Mapping[str, Callable[[Decimal], str]] = {
-            "money": lambda value: f"{value:.2f}",
-            "quantity": lambda value: f"{trimmed(value, at_least=4):f}",
-            "unit_price": lambda value: f"{trimmed(value, at_least=2):f}",
-            "rate": lambda value: f"{trimmed(Decimal(value), at_least=2):f}",
-            "rate4": lambda value: f"{trimmed(Decimal(value), at_least=4):f}",
-        }
-        self._environment.filters.update(filters)
-
-    def compile_all(self) -> None:
-        """Compile every template, a seller's own too; raise Invalid('bad-template') naming the first that is wrong."""
-        names = set(_packaged_names())
-        if self._folder is not None:
-            names |= {path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*.j2")}
-        for name in sorted(names):
-            try:
-                self._environment.get_template(name)
-            except TemplateError as error:
-                raise Invalid("bad-template", f"template {name}: {error.message}; mend the template") from error
-
-    def text(self, name: str, context: Mapping[str, Any]) -> str:
-        """One template filled in; raise Invalid('bad-template') naming the file and the mistake."""
-        try:
-            return self._environment.get_template(name).render(context)
-        except TemplateNotFound as error:
-            raise Invalid("bad-template", f"template {name}: no file {error.name} among the templates") from error
-        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-            # Only Jinja's own words: another error may quote a value of the buyer.
-            reason = error.message if isinstance(error, TemplateError) else type(error).__name__
-            raise Invalid("bad-template", f"template {name}: {reason}; mend the template") from error
-
-    def document(self, name: str, context: Mapping[str, Any]) -> bytes:
-        """One template filled in, parsed and written in one line; raise Invalid('bad-template')."""
-        text = self.text(name, context)
-        try:
-            root = etree.fromstring(text.strip(), _parser())
-        except etree.XMLSyntaxError as error:
-            reason = f"not well-formed near line {error.lineno} of its output"
-            raise Invalid("bad-template", f"template {name}: {reason}; mend the template") from error
-        return etree.tostring(root, encoding="unicode").encode()
-
-
-def _packaged_names() -> Iterator[str]:
-    for top in resources.files("templates").iterdir():
-        files = top.iterdir() if top.is_dir() else (top,)
-        prefix = f"{top.name}/" if top.is_dir() else ""
-        yield from (prefix + file.name for file in files if file.name.endswith(".j2"))
-
-
-def _packaged(name: str) -> str | None:
-    # split_template_path refuses `..`: a template may not read beyond the templates.
-    file = resources.files("templates").joinpath(*split_template_path(name))
-    return file.read_text(encoding="utf-8") if file.is_file() else None
-
-
-def _parser() -> etree.XMLParser:
-    return etree.XMLParser(
-        remove_blank_text=True,
-        remove_comments=True,
-        remove_pis=True,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
 
 
 def chNFe_of(invoice: Invoice, numbering: Numbering) -> str:
