@@ -10,6 +10,7 @@ from workflow.models import DocumentKind
 from workflow.nfe.protocol import chNFe_of
 from workflow.nfe.reactions import OUTAGE
 from workflow.states import State
+from workflow.stops import Side
 from workflow.store import Claim
 from workflow.tools import Tools
 
@@ -40,7 +41,7 @@ def authorize(claim: Claim, tools: Tools) -> Done:
 
 def _send(claim: Claim, tools: Tools, signed: bytes) -> Authorization:
     """Send, with the mark that it may have left; RetryLater says that it did not, or was not taken."""
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.SEFAZ)
     place = place_of(chNFe_of(signed))
     tools.before_sending(claim)
     try:

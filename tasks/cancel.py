@@ -16,6 +16,7 @@ from workflow.nfe import event, signature, tables
 from workflow.nfe.protocol import Protocol, protocol_of
 from workflow.nfe.reactions import Reaction, reaction
 from workflow.states import AUTHORIZED_AND_LATER, State
+from workflow.stops import Side
 from workflow.store import REISSUE, Claim, Left
 from workflow.tools import Tools
 
@@ -50,7 +51,7 @@ def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
     if proof is not None:
         return _cancelled(claim, tools, "101", "SEFAZ had registered the cancellation", *proof)
     _check_deadline(claim, tools, protocol)
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.SEFAZ)
     unsigned = event.render_cancellation(
         chNFe=protocol.chNFe, nProt=protocol.nProt, justification=_justification(claim, tools),
         dhEvento=tools.store.now(), cnpj=seller.issuer.cnpj, uf=seller.uf, tpAmb=seller.issuer.tpAmb,
@@ -96,7 +97,7 @@ def _cancelled(claim: Claim, tools: Tools, cStat: str, xMotivo: str, *left: Left
 
 def _proof(claim: Claim, tools: Tools, protocol: Protocol) -> tuple[Left, ...] | None:
     """The procEventoNFe that SEFAZ keeps, where it tells it; None when the note is not cancelled."""
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.SEFAZ)
     with seller.consult_permit(protocol.chNFe, claim.id):
         answer = seller.sefaz.consult(
             protocol.chNFe, uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place_of(protocol.chNFe)
@@ -109,7 +110,7 @@ def _proof(claim: Claim, tools: Tools, protocol: Protocol) -> tuple[Left, ...] |
 
 def _check_deadline(claim: Claim, tools: Tools, protocol: Protocol) -> None:
     age = tools.store.now() - protocol.dhRecbto
-    in_time, late = tables.cancel_deadlines()[tools.seller(claim.seller_id).uf]
+    in_time, late = tables.cancel_deadlines()[tools.seller(claim.seller_id, Side.SEFAZ).uf]
     limit = late if tools.settings.cancel_late else in_time
     if age > limit:
         hours = limit // timedelta(hours=1)

@@ -15,6 +15,7 @@ from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
 from workflow.nfe.invoice import Product
 from workflow.registrations import registration_of_buyer
 from workflow.states import State
+from workflow.stops import Side
 from workflow.store import Claim, Left
 from workflow.tools import Tools
 
@@ -23,7 +24,7 @@ from workflow.tools import Tools
 def generate(claim: Claim, tools: Tools) -> Done:
     """Make the signed NF-e; what is known to be wrong before it is numbered takes no number."""
     now = tools.store.now()
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.SEFAZ)
     key = seller.signing_key
     detail = ShipmentDetail.parse(tools.document(claim.id, DocumentKind.DETAILS))
     skus = {item.SellerSKU for item in detail.ShipmentItems if item.SellerSKU}

@@ -8,6 +8,7 @@ from workflow.engine import Done
 from workflow.errors import Invalid
 from workflow.models import DocumentKind
 from workflow.states import Stage, State
+from workflow.stops import Side
 from workflow.store import Claim, Left
 from workflow.tools import Tools
 
@@ -20,7 +21,7 @@ LOST_LIMIT = 3
 @stage
 def poll(claim: Claim, tools: Tools) -> Done:
     """Ask for Amazon's verdict once."""
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.AMAZON)
     with seller.permit("getInvoiceStatus", claim.id):
         status, raw = seller.submission.invoice_status(claim.amazon_shipment_id)
     verdict = (Left(DocumentKind.VERDICT, raw),)

@@ -6,6 +6,7 @@ from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind
 from workflow.settings import is_real_amazon
 from workflow.states import State
+from workflow.stops import Side
 from workflow.store import Claim
 from workflow.tools import SellerTools, Tools
 
@@ -16,7 +17,7 @@ HOMOLOGATION = 2
 @stage
 def submit(claim: Claim, tools: Tools) -> Done:
     """Hand the authorised file in, unless Amazon has it from an earlier try."""
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.AMAZON)
     if seller.issuer.tpAmb == HOMOLOGATION and is_real_amazon(seller.amazon_url):
         raise Invalid(
             "no-fiscal-value",

@@ -20,6 +20,7 @@ from workflow.nfe import protocol
 from workflow.nfe.access_key import split
 from workflow.nfe.reactions import Reaction, key_in, reaction
 from workflow.states import Stage, State
+from workflow.stops import Side
 from workflow.store import Claim, Left
 from workflow.tools import Tools
 
@@ -70,7 +71,7 @@ def ask_for_receipt(claim: Claim, tools: Tools, signed: bytes) -> Done | None:
     found = _RECEIPT.search(lines[-1].reason or "") if lines and lines[-1].code == QUEUED else None
     if found is None:
         return None
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.SEFAZ)
     place = place_of(protocol.chNFe_of(signed))
     answer = seller.sefaz.receipt(found[1], uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place)
     if answer.cStat == IN_PROCESS:
@@ -147,7 +148,7 @@ def ask_by_key(claim: Claim, tools: Tools, signed: bytes, *, sends: bool = True)
 
     Where another key holds the number (562, 613), sending says so again, and what follows; who does not send, stops.
     """
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.SEFAZ)
     key = protocol.chNFe_of(signed)
     with seller.consult_permit(key, claim.id):
         answer = seller.sefaz.consult(key, uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place_of(key))

@@ -7,12 +7,18 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from workflow.models import Product, Seller
+from workflow.stops import Stop
 from workflow.store import SHIPMENT, Store, table
 
 SELLER, PRODUCT = table(Seller), table(Product)
 
 #: What a shipment's `stop_code` is when its seller, not itself, must be mended.
 SELLER_STOPPED = "seller-stopped"
+
+
+def stop_of(row: Any) -> Stop | None:
+    """The stop in a seller's row."""
+    return None if row.stop_code is None else Stop(row.stop_code, row.stop_reason or "")
 
 
 class Catalog:
@@ -47,14 +53,18 @@ class Catalog:
             return connection.execute(select(*SELLER.c).order_by(SELLER.c.id)).all()
 
     def stop_seller(self, id: str, code: str, reason: str, *, version: int | None = None) -> bool:
-        """Record that nothing of this seller can be done until a person mends it.
+        """Record that one side of this seller's work, or both, must wait until a person mends it.
 
         With the `version` that was read, only while the seller has it: False, when a person has mended it since.
         """
-        unchanged = SELLER.c.version == (SELLER.c.version if version is None else version)
-        stop = update(SELLER).where(SELLER.c.id == id, unchanged).values(stop_code=code, stop_reason=reason)
+        mine = SELLER.c.id == id
         with self._store.writing() as connection:
-            return connection.execute(stop).rowcount == 1
+            row = connection.execute(select(*SELLER.c).where(mine).with_for_update()).one_or_none()
+            if row is None or version not in (None, row.version):
+                return False
+            stop = Stop(code, reason).after(stop_of(row))
+            connection.execute(update(SELLER).where(mine).values(stop_code=stop.code, stop_reason=stop.reason))
+        return True
 
     def resume_seller(self, id: str, *, actor: str) -> int:
         """Lift the seller's stop and make due what it held up, all or nothing; returns how many shipments."""

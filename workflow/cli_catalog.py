@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from workflow import display
+from workflow.catalog import stop_of
 from workflow.errors import Invalid
 from workflow.installation import me, ready
 from workflow.nfe.invoice import Issuer
@@ -32,8 +33,15 @@ def seller_add(file: Annotated[Path, typer.Argument(help="FILE.toml")]) -> None:
 def seller_list(json: Json = False) -> None:
     """Sellers with their certificates' ends and their stops."""
     columns = ["id", "name", "cnpj", "certificate_until", "stop_code"]
-    rows = [{name: row._mapping[name] for name in columns} for row in ready().catalog.sellers()]
-    display.as_json(rows) if json else display.table(rows, columns)
+    found = ready().catalog.sellers()
+    rows = [{name: row._mapping[name] for name in columns} | {"stopped": _stopped(row)} for row in found]
+    display.as_json(rows) if json else display.table(rows, [*columns, "stopped"])
+
+
+def _stopped(row: Any) -> str | None:
+    """Which sides of a seller's work wait for a person."""
+    stop = stop_of(row)
+    return None if stop is None else " ".join(sorted(stop.sides))
 
 
 @sellers.command("show")

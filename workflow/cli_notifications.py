@@ -8,6 +8,7 @@ import typer
 from workflow import display
 from workflow.clients.notifications_api import NotificationsApi, check_arn, queue_policy
 from workflow.installation import ready
+from workflow.stops import Side
 from workflow.subscriptions import Agreed, remove, setup
 
 app = typer.Typer(no_args_is_help=True, help="Amazon's notifications: where they go, and for which seller.")
@@ -70,7 +71,7 @@ def remove_notifications(
 
 
 def _api(seller: str) -> NotificationsApi:
-    return ready().seller(seller).notifications
+    return ready().seller(seller, Side.AMAZON).notifications
 
 
 def _tell(agreed: Agreed, seller: str, verb: str) -> None:

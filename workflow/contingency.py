@@ -12,6 +12,7 @@ from workflow.engine import Done
 from workflow.errors import NfeError
 from workflow.logs import logger
 from workflow.states import State
+from workflow.stops import Side
 from workflow.store import Claim
 from workflow.tools import SellerTools, Tools
 
@@ -42,7 +43,7 @@ def enter(claim: Claim, tools: Tools) -> Done | None:
     settings = tools.settings
     if not settings.contingency or claim.tries < settings.contingency_after or claim.sent_at is not None:
         return None
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.SEFAZ)
     svc, uf, tpAmb = seller.svc, seller.uf, seller.issuer.tpAmb
     try:
         answer = seller.sefaz.service_status(uf=uf, tpAmb=tpAmb, tpEmis=svc)
@@ -64,6 +65,6 @@ def leave(claim: Claim, tools: Tools, cStat: str, xMotivo: str) -> Done:
     Not before an earlier send of the same note, whose answer was lost, can no longer arrive.
     """
     tools.wait_until_certain(claim)
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.SEFAZ)
     tools.standby.drop(seller.uf, seller.issuer.tpAmb)
     return Done(state=State.FETCHED, code=cStat, reason=xMotivo)

@@ -9,6 +9,7 @@ from workflow.logs import logger
 from workflow.nfe.address import uf_of
 from workflow.nfe.buyer import cnpj_in
 from workflow.nfe.shipment_detail import ShipmentDetail
+from workflow.stops import Side
 from workflow.store import Claim
 from workflow.tools import Tools
 
@@ -27,7 +28,7 @@ def registration_of_buyer(claim: Claim, tools: Tools, detail: ShipmentDetail) ->
     uf = uf_of(detail.ShippingAddress.StateOrRegion) if detail.ShippingAddress else None
     if cnpj is None or uf is None or not tools.settings.ask_taxpayer:
         return None
-    seller = tools.seller(claim.seller_id)
+    seller = tools.seller(claim.seller_id, Side.SEFAZ)
     try:
         answer = seller.sefaz.taxpayer(uf=uf, tpAmb=seller.issuer.tpAmb, cnpj=cnpj)
     except RetryLater as error:

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from sqlalchemy import Row
 
-from workflow.catalog import SELLER_STOPPED, Catalog
+from workflow.catalog import SELLER_STOPPED, Catalog, stop_of
 from workflow.clients.amazon import AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
@@ -40,6 +40,7 @@ from workflow.nfe.invoice import Issuer
 from workflow.nfe.signature import agrees_with_signxml
 from workflow.nfe.xml import TemplateSet
 from workflow.settings import Settings
+from workflow.stops import Side
 from workflow.store import Claim, Store, connect
 
 log = logger(__name__)
@@ -169,15 +170,17 @@ class Tools:
         """idLote: up to fifteen digits, ours to choose."""
         return str(secrets.randbelow(10**15))
 
-    def seller(self, id: str) -> "SellerTools":
-        """A seller's clients; raise SellerStopped when a person must mend the seller first."""
+    def seller(self, id: str, side: Side | None = None) -> "SellerTools":
+        """A seller's clients, for work with one side or both; raise SellerStopped when a person must mend it first."""
         row = self._seller_row(id)
         if row is not None and row.stop_code is not None:
             row = self._seller_row(id, fresh=True)
         if row is None:
             raise SellerStopped("unknown-seller", f"SellerId {id} is not registered; add it: nfe seller add FILE")
-        if row.stop_code is not None:
-            raise SellerStopped(SELLER_STOPPED, f"{row.stop_code}: {row.stop_reason}")
+        stop = stop_of(row)
+        code = stop and stop.code_on(side)
+        if stop is not None and code is not None:
+            raise SellerStopped(SELLER_STOPPED, f"{code}: {stop.reason}")
         kept = self._sellers.get(id)
         if kept is None or kept.version != row.version:
             opened = self.store.vault.open(row.sealed_secrets, "seller", id)

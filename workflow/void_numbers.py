@@ -18,6 +18,7 @@ from workflow.models import NumberStatus, VoidingState
 from workflow.nfe import schema, signature
 from workflow.nfe.reactions import Reaction, reaction
 from workflow.nfe.voiding import VOIDED, render_voiding, splice_voiding
+from workflow.stops import Side
 from workflow.tools import SellerTools, Tools
 from workflow.voidings import Made, Range, Verdict, Voidings
 
@@ -68,7 +69,7 @@ def void(
     Raises RetryLater where SEFAZ cannot now (run it again: the same bytes go out), SellerStopped, Invalid.
     """
     justification = check_reason(reason)
-    seller = tools.seller(seller_id)
+    seller = tools.seller(seller_id, Side.SEFAZ)
     voidings = Voidings(tools.store)
     lease = tools.settings.lease
     until = voidings.take(seller_id, lease=lease)

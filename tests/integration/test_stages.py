@@ -198,6 +198,61 @@ def test_sefaz_is_asked_for_a_key_no_more_than_ten_times_an_hour(house: House) -
     assert house.world.sefaz.complaints == []
 
 
+def stopped(house: House, code: str) -> None:
+    """A stop of the seller, as another shipment's stage may have found it."""
+    assert house.kit.catalog.stop_seller(shipments.SELLER_ID, code, "told")
+    house.kit._rows.clear()  # a second later
+
+
+def test_a_revoked_authorisation_at_amazon_does_not_hold_a_cancellation_at_sefaz(house: House) -> None:
+    house.go_to(State.AUTHORIZED)
+    stopped(house, "lwa-invalid-grant")
+    assert (house.go().code, house.row.stop_code) == ("seller-stopped", "seller-stopped")
+    house.announce("Cancelled")
+    assert house.go().state is State.CANCELLED
+    assert [note.cancelled for note in house.world.sefaz.notes.values()] == [True]
+
+
+@pytest.mark.parametrize("code", ["certificate-expired", "213", "sefaz-certificate-refused"])
+def test_an_expired_certificate_holds_no_submission_and_no_question_for_the_verdict(house: House, code: str) -> None:
+    house.go_to(State.AUTHORIZED)
+    stopped(house, code)
+    house.go_to(State.ACCEPTED)
+    assert len(house.world.amazon.submitted[house.example.shipment_id]) == 1
+
+
+def test_an_expired_certificate_holds_generation_authorisation_and_cancellation_till_it_is_mended(house: House) -> None:
+    stopped(house, "certificate-expired")
+    house.go_to(State.FETCHED)
+    for state in (State.FETCHED, State.GENERATED):
+        assert house.go().reason == "certificate-expired: told"
+        assert (house.row.state, house.row.stop_code) == (state, "seller-stopped")
+        assert house.kit.catalog.resume_seller(shipments.SELLER_ID, actor="maria") == 1
+        house.go()
+        stopped(house, "certificate-expired")
+    house.announce("Cancelled")
+    assert house.go().code == "seller-stopped"
+    assert not house.world.sefaz.notes[house.row.access_key].cancelled
+
+
+def test_a_stop_of_one_side_is_not_forgotten_over_that_of_the_other(house: House) -> None:
+    house.go_to(State.AUTHORIZED)
+    stopped(house, "lwa-invalid-grant")
+    stopped(house, "203")
+    assert house.go().reason is not None
+    house.announce("Cancelled")
+    outcome = house.go()
+    assert (outcome.code, str(outcome.reason)[:4]) == ("seller-stopped", "203:")
+
+
+def test_a_stop_that_is_neither_sides_stops_both(house: House) -> None:
+    house.go_to(State.AUTHORIZED)
+    stopped(house, "removed")
+    assert house.go().code == "seller-stopped"
+    house.announce("Cancelled")
+    assert house.go().code == "seller-stopped"
+
+
 def test_one_passing_not_found_after_many_questions_submits_nothing_again(house: House) -> None:
     house.go_to(State.SUBMITTED)
     house.world.amazon.may_lag = True

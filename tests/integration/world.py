@@ -30,6 +30,7 @@ from workflow.sandbox import sefaz_answers
 from workflow.sandbox.shipments import Example
 from workflow.sandbox.stat import refusal, stat
 from workflow.settings import Settings
+from workflow.stops import Side
 from workflow.store import Store
 from workflow.tools import SellerTools, Tools
 
@@ -446,8 +447,8 @@ class Kit(Tools):
         vars(self)["store"] = store
         vars(self)["limiter"] = Permits(world.clock)
 
-    def seller(self, id: str) -> SellerTools:
+    def seller(self, id: str, side: Side | None = None) -> SellerTools:
         """The real seller, but for its clients; the key is parsed once for all."""
-        kept = super().seller(id)
+        kept = super().seller(id, side)
         vars(kept).update(amazon=self._world.amazon, sefaz=self._world.sefaz, _key=self._key)
         return kept

@@ -344,7 +344,8 @@ def test_a_bad_seller_file_is_one_line_and_adds_nothing(nfe: Nfe, seller_file: P
 def test_resuming_a_seller_makes_due_what_its_stop_held_up(nfe: Nfe, seller: str, shipment: str, store: Store) -> None:
     put(store, stop_code="seller-stopped", due_at=None, ring_at=None)
     Tools(load()).catalog.stop_seller(seller, "certificate-expired", "renew the A1")
-    assert nfe("seller", "list", "--json").json()[0]["stop_code"] == "certificate-expired"
+    listed = nfe("seller", "list", "--json").json()[0]
+    assert (listed["stop_code"], listed["stopped"]) == ("certificate-expired", "sefaz")
     stopped = nfe("doctor", "--json").json()[-1]
     assert (stopped["status"], "renew the A1" in stopped["message"]) == ("failed", True)
     assert nfe("seller", "resume", seller).lines == ["1 shipments due again"]

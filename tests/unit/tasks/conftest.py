@@ -13,6 +13,7 @@ from workflow.errors import Invalid
 from workflow.models import DocumentKind
 from workflow.settings import Settings
 from workflow.states import State
+from workflow.stops import Side
 from workflow.store import Claim
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -76,7 +77,7 @@ class FakeTools:
             consult_permit=self._permit,
         )
 
-    def seller(self, id: str) -> Any:
+    def seller(self, id: str, side: Side | None = None) -> Any:
         return self._seller
 
     @contextmanager
