@@ -19,6 +19,7 @@ from workflow.models import DocumentKind, NumberStatus
 from workflow.nfe import protocol
 from workflow.nfe.access_key import split
 from workflow.nfe.reactions import Reaction, key_in, reaction
+from workflow.nfe.signature import digest_value
 from workflow.states import Stage, State
 from workflow.stops import Side
 from workflow.store import Claim, Left
@@ -48,7 +49,7 @@ def after_answer(claim: Claim, tools: Tools, signed: bytes, answer: Authorizatio
     if found is Reaction.DONE:
         if answer.protNFe is None:
             raise LostAnswer("no-protocol", f"SEFAZ said {answer.cStat} without a protocol; it is asked by key")
-        return _authorized(claim, signed, answer.protNFe, answer.cStat, answer.xMotivo)
+        return _authorized(claim, tools, signed, answer.protNFe, answer.cStat, answer.xMotivo)
     if found is Reaction.ASK_BY_KEY:
         return _ask_again(claim, tools, signed, answer.cStat)
     if found is Reaction.CANCELLED:
@@ -154,7 +155,7 @@ def ask_by_key(claim: Claim, tools: Tools, signed: bytes, *, sends: bool = True)
         answer = seller.sefaz.consult(key, uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place_of(key))
     if sends and reaction(answer.cStat, "consulta") is Reaction.NUMBER_TAKEN:
         return None
-    return _after_question(claim, signed, answer)
+    return _after_question(claim, tools, signed, answer)
 
 
 def place_of(key: str) -> int:
@@ -166,14 +167,14 @@ def place_of(key: str) -> int:
     return int(split(key).tpEmis)
 
 
-def _after_question(claim: Claim, signed: bytes, answer: Consultation) -> Done | None:
+def _after_question(claim: Claim, tools: Tools, signed: bytes, answer: Consultation) -> Done | None:
     found = reaction(answer.cStat, "consulta")
     if found is Reaction.RESEND:
         return None
     if found is Reaction.DONE:
         if answer.protNFe is None:
             raise RetryLater("no-protocol", f"SEFAZ said {answer.cStat} without a protocol; asked again later")
-        return _authorized(claim, signed, answer.protNFe, answer.cStat, answer.xMotivo)
+        return _authorized(claim, tools, signed, answer.protNFe, answer.cStat, answer.xMotivo)
     if found is Reaction.CANCELLED:
         return _used(claim, State.CANCELLED, protocol.chNFe_of(signed), answer.cStat, answer.xMotivo)
     wait_if_told(answer.cStat, answer.xMotivo)
@@ -189,10 +190,22 @@ def wait_if_told(cStat: str, xMotivo: str) -> None:
         raise RetryLater(cStat, xMotivo, after=BLOCKED_FOR)
 
 
-def _authorized(claim: Claim, signed: bytes, protNFe: bytes, cStat: str, xMotivo: str) -> Done:
-    nfeproc = protocol.splice(signed, protNFe)
+def _authorized(claim: Claim, tools: Tools, signed: bytes, protNFe: bytes, cStat: str, xMotivo: str) -> Done:
+    nfeproc = protocol.splice(_as_authorized(claim, tools, signed, protNFe), protNFe)
     done = _used(claim, State.AUTHORIZED, protocol.chNFe_of(signed), cStat, xMotivo)
     return replace(done, documents=(Left(DocumentKind.NFEPROC, nfeproc),))
+
+
+def _as_authorized(claim: Claim, tools: Tools, signed: bytes, protNFe: bytes) -> bytes:
+    """The version of the document whose digest SEFAZ has: the newest, or an earlier one of the same key and number,
+    which came late and was authorised after all.
+    """
+    key, digVal = protocol.chNFe_of(signed), protocol.parse_protocol(protNFe).digVal
+    if digVal in (None, digest_value(signed)):
+        return signed
+    earlier = tools.store.versions(claim.id, DocumentKind.NFE)
+    alike = (one for one in earlier if protocol.chNFe_of(one) == key and digest_value(one) == digVal)
+    return next(alike, signed)
 
 
 def _used(claim: Claim, state: State, key: str, cStat: str, xMotivo: str) -> Done:

@@ -16,8 +16,10 @@ from workflow.crypto import Vault
 from workflow.engine import Outcome
 from workflow.key_source import new_key
 from workflow.migrations import upgrade
-from workflow.models import NumberStatus
+from workflow.models import DocumentKind, NumberStatus
 from workflow.nfe.certificate import SigningKey
+from workflow.nfe.protocol import chNFe_of
+from workflow.nfe.signature import digest_value
 from workflow.numbers import NUMBER
 from workflow.sandbox import shipments
 from workflow.settings import Settings
@@ -161,6 +163,38 @@ def test_a_note_cancelled_elsewhere_while_we_cancel_it_has_used_its_number(house
     house.announce("Cancelled")
     assert house.go().state is State.CANCELLED
     assert house.numbers == [(1, NumberStatus.USED)]
+
+
+def test_an_earlier_version_that_was_authorised_after_all_is_adopted(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.REFUSED)
+    [first] = house.store.versions(house.id, DocumentKind.NFE)
+    house.clock.pass_(timedelta(minutes=1))
+    assert house.store.retry(house.id, actor="maria") is State.FETCHED
+    house.go_to(State.GENERATED)
+    second, _ = house.store.versions(house.id, DocumentKind.NFE)
+    assert chNFe_of(first) == chNFe_of(second)
+    assert digest_value(first) != digest_value(second)
+    house.world.sefaz.refused.clear()
+    house.world.sefaz._decide(first, Fault.NONE)  # it was on its way, and came in the dark
+    house.go()
+    assert house.row.state == State.AUTHORIZED
+    [nfeProc] = house.store.versions(house.id, DocumentKind.NFEPROC)
+    assert first in nfeProc
+    house.go_to(State.ACCEPTED)
+
+
+def test_bytes_that_nobody_here_stored_are_a_persons_matter_who_is_told_how_to_mend_it(house: House) -> None:
+    house.go_to(State.GENERATED)
+    [ours] = house.store.versions(house.id, DocumentKind.NFE)
+    others = ours.replace(digest_value(ours).encode(), b"A" * 27 + b"=")
+    house.world.sefaz._decide(others, Fault.NONE)
+    outcome = house.go()
+    assert (outcome.code, house.row.state) == ("protocol-other-digest", State.GENERATED)
+    assert "have that note cancelled at SEFAZ, then `nfe retry`" in str(outcome.reason)
+    house.world.sefaz.notes[chNFe_of(ours)].cancelled = True
+    house.store.retry(house.id, actor="maria")
+    assert house.go().state is State.CANCELLED
 
 
 def test_a_number_that_another_program_used_is_given_up_for_the_next(house: House) -> None:

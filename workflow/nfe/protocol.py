@@ -95,7 +95,9 @@ def splice(signed: bytes, protNFe: bytes) -> bytes:
         raise Invalid("protocol-no-digest", f"the protocol of {protocol.chNFe} has no digVal; ask SEFAZ by key")
     if protocol.digVal != digest_value(signed):
         raise Invalid(
-            "protocol-other-digest", f"SEFAZ authorised other bytes for {protocol.chNFe} than the stored ones"
+            "protocol-other-digest",
+            f"SEFAZ authorised other bytes for {protocol.chNFe} than any stored here; find who issued them (another "
+            "program, an older database), have that note cancelled at SEFAZ, then `nfe retry`",
         )
     return joined("nfeProc", "4.00", signed, protNFe)
 
