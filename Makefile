@@ -22,7 +22,7 @@ check: .venv/development ## Lint, format, types and floors: ruff, mypy --strict,
 	@$(BIN)/mypy --strict
 	@$(BIN)/lint-imports
 
-bench: .venv/development ## Measure throughput on this machine
+bench: .venv/bench ## Measure throughput on this machine, beside floors and peers (ARGS="documents" or "pipeline")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 help: ## Show this help
@@ -38,6 +38,10 @@ $(BIN)/python:
 	@echo "installing into .venv ..."
 	@$(PIP) install 'pip>=25.1'
 	@$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/bench: .venv/development
+	@$(PIP) install --constraint constraints.txt --group bench
 	@touch $@
 
 .venv/development: .venv/product

@@ -4,13 +4,16 @@ cUF 2, AAMM 4, CNPJ 14, mod 2, serie 3, nNF 9, tpEmis 1, cNF 8, cDV 1. The CNPJ,
 since July 2026: the check digit counts each character as its ASCII code less 48.
 """
 
-import itertools
 import re
 from collections.abc import Callable
 from datetime import date
+from itertools import cycle, pairwise
+from operator import mul
 from typing import NamedTuple
 
 _KEY = re.compile("[0-9]{6}[0-9A-Z]{12}[0-9]{26}")
+#: What a character counts: its ASCII code less 48.
+_WORTH = bytes((code - 48) % 256 for code in range(256))
 #: MOC 7.0 Anexo I, B03-10 (rejection 897): codes too easy to guess, besides the number itself.
 _WEAK = frozenset(
     [str(digit) * 8 for digit in range(10)]
@@ -53,7 +56,7 @@ def check_digit(base: str) -> str:
     >>> check_digit('3526119999999900019155001000000001148210937')
     '3'
     """
-    remainder = sum((ord(c) - 48) * (2 + i % 8) for i, c in enumerate(reversed(base))) % 11
+    remainder = sum(map(mul, base[::-1].encode().translate(_WORTH), cycle(range(2, 10)))) % 11
     return str(11 - remainder) if remainder > 1 else "0"
 
 
@@ -75,7 +78,7 @@ def split(key: str) -> KeyParts:
     '000000001'
     """
     ends = (0, 2, 6, 20, 22, 25, 34, 35, 43, 44)
-    return KeyParts(*(key[start:end] for start, end in itertools.pairwise(ends)))
+    return KeyParts(*(key[start:end] for start, end in pairwise(ends)))
 
 
 def draw_cNF(nNF: int, randbelow: Callable[[int], int]) -> str:

@@ -58,7 +58,10 @@ _SIGNED_INFO = (
     b'</Transforms><DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"></DigestMethod>'
     b"<DigestValue>%b</DigestValue></Reference></SignedInfo>"
 )
-_EMPTY = re.compile(rb"></(?:CanonicalizationMethod|SignatureMethod|Transform|DigestMethod)>")
+#: As it is written in a document.
+_SIGNED_INFO_WRITTEN = re.sub(
+    rb"></(?:CanonicalizationMethod|SignatureMethod|Transform|DigestMethod)>", b"/>", _SIGNED_INFO
+)
 _SIGNATURE = b'<Signature xmlns="%b"><SignedInfo>' % DS.encode()
 _REST = (
     b"<SignatureValue>%b</SignatureValue>"
@@ -145,14 +148,12 @@ def _spliced(xml: bytes, key: SigningKey) -> _Spliced | None:
     # Alone, the child states the namespace that it has from its parent: so C14N writes it, and so it is signed.
     digest = sha1(b'<%b xmlns="%b"' % (outline["child"], NFE.encode()), usedforsecurity=False)
     digest.update(xml[outline.end("child") : end])
-    signed_info = _SIGNED_INFO % (outline["Id"], b64encode(digest.digest()))
+    stated = outline["Id"], b64encode(digest.digest())
+    signed_info = _SIGNED_INFO % stated
     value = b64encode(key.private_key.sign(b'<SignedInfo xmlns="%b">%b' % (DS.encode(), signed_info), _PADDING, _SHA1))
     rest = _REST % (value, key.certificate_text.encode())
     start, last = xml[:end] + _SIGNATURE, rest + xml[end:]
-    return _Spliced(
-        written=start + _EMPTY.sub(b"/>", signed_info) + last,
-        canonical=start + signed_info + last,
-    )
+    return _Spliced(written=start + _SIGNED_INFO_WRITTEN % stated + last, canonical=start + signed_info + last)
 
 
 def _by_signxml(xml: bytes, key: SigningKey) -> bytes:
