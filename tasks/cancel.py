@@ -17,7 +17,7 @@ from workflow.nfe.protocol import Protocol, protocol_of
 from workflow.nfe.reactions import Reaction, reaction
 from workflow.states import AUTHORIZED_AND_LATER, State
 from workflow.stops import Side
-from workflow.store import REISSUE, Claim, Left
+from workflow.store import ASKED, REISSUE, Claim, Left
 from workflow.tools import Tools
 
 #: 135 registered, 136 registered without its NF-e, 155 registered after the deadline (MOC 7.0 Anexo I, 4.4).
@@ -78,6 +78,8 @@ def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
     proof = _proof(claim, tools, protocol) if answer.cStat in DUPLICATE else None
     if proof is not None:
         return _cancelled(claim, tools, answer.cStat, answer.xMotivo, *proof)
+    if answer.cStat not in DUPLICATE:
+        tools.store.mark_unsent(claim)  # SEFAZ did not register it
     wait_if_told(answer.cStat, answer.xMotivo)
     raise Invalid(answer.cStat, answer.xMotivo)
 
@@ -119,7 +121,7 @@ def _check_deadline(claim: Claim, tools: Tools, protocol: Protocol) -> None:
 
 def _last_order(claim: Claim, tools: Tools) -> Any:
     """The history's line of who asked for the cancellation, and why."""
-    return next(line for line in reversed(tools.store.history(claim.id)) if line.outcome == "asked")
+    return next(line for line in reversed(tools.store.history(claim.id)) if line.outcome == ASKED)
 
 
 def _justification(claim: Claim, tools: Tools) -> str:

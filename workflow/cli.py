@@ -35,6 +35,7 @@ from workflow.models import DocumentKind
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
 from workflow.store import REISSUE, Due
 from workflow.tools import Tools
+from workflow.withdrawal import withdraw
 
 if TYPE_CHECKING:
     pass
@@ -325,9 +326,26 @@ def cancel(
     shipment: Shipment,
     reason: Annotated[str, typer.Option(help="Why, 15 to 255 characters: SEFAZ stores it as xJust.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    back: Annotated[
+        bool,
+        typer.Option("--withdraw", help="Take a cancellation back, where SEFAZ does not take it."),
+    ] = False,
 ) -> None:
     """Cancel a shipment: before the authorisation by not going on, after it by an event at SEFAZ."""
-    _order(shipment, reason, yes=yes)
+    if back:
+        _withdraw(shipment, reason.strip())
+    else:
+        _order(shipment, reason, yes=yes)
+
+
+def _withdraw(shipment: str, reason: str) -> None:
+    tools = ready()
+    id = _one(tools, shipment)
+    if not reason:
+        raise typer.BadParameter("say why", param_hint="--reason")
+    state = withdraw(tools, id, reason=reason, actor=me())
+    _ring_for(tools, id)
+    display.console.print(f"{id} is not cancelled: it goes on from {state}")
 
 
 @app.command()

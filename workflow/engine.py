@@ -22,7 +22,7 @@ from workflow.errors import Invalid, Misconfigured, NfeError, RetryLater, Seller
 from workflow.logs import logger
 from workflow.settings import Settings
 from workflow.states import SETTLED, Stage, State, is_allowed, next_stage, remaining
-from workflow.store import Claim, Left, Notice, Settlement, Store, shipment_id
+from workflow.store import ASKED, WITHDRAWN, Claim, Left, Notice, Settlement, Store, shipment_id
 
 log = logger(__name__)
 
@@ -44,6 +44,10 @@ class Done:
     also: Callable[[Connection, datetime], None] | None = None
     #: What was refused is the seller's fault, not the document's: nothing else of it goes out before it is mended.
     stops_seller: bool = False
+
+
+#: Why a shipment is cancelled that no person cancels.
+CANCELLED_BY_AMAZON = "Amazon cancelled the shipment"
 
 
 class Kind(StrEnum):
@@ -157,13 +161,21 @@ class Engine:
         if said.status == CANCELLED:
             if self.store.bury(notice, actor=actor):
                 return Reception.BURIED
-            asked = self.store.cancel(id, reason="Amazon cancelled the shipment", actor=actor)
+            if self._was_withdrawn(id):
+                return Reception.REPEATED
+            asked = self.store.cancel(id, reason=CANCELLED_BY_AMAZON, actor=actor)
             return Reception.CANCELLING if asked else Reception.REPEATED
         if self.store.shipment(id) is not None:
             reason = f"unknown ShipmentStatus {said.status[:40]!r}"
             self.store.note(id, stage="receive", outcome="ignored", reason=reason)
         log.warning("unknown ShipmentStatus", shipment=id, status=said.status[:40])
         return Reception.IGNORED
+
+    def _was_withdrawn(self, id: str) -> bool:
+        """Whether a person has taken Amazon's cancellation back: what says it once more is a repetition."""
+        orders = [line for line in self.store.history(id) if line.outcome in (ASKED, WITHDRAWN)]
+        last = max((place for place, line in enumerate(orders) if line.outcome == WITHDRAWN), default=0)
+        return any(line.reason == CANCELLED_BY_AMAZON for line in orders[:last])
 
     # -- stages ---------------------------------------------------------------------------------------------
 

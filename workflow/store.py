@@ -36,7 +36,7 @@ from sqlmodel import SQLModel
 from workflow.crypto import Vault
 from workflow.errors import Invalid, Misconfigured
 from workflow.models import Document, DocumentKind, History, Shipment
-from workflow.states import REFETCH, RETRY, WAY, Stage, State
+from workflow.states import REFETCH, RETRY, SETTLED, WAY, Stage, State
 
 #: How long a writer waits for another one on SQLite, in seconds.
 SQLITE_BUSY_TIMEOUT = 30
@@ -58,6 +58,8 @@ SHIPMENT, HISTORY, DOCUMENT = table(Shipment), table(History), table(Document)
 
 #: The history's code of a cancellation after which the shipment is issued anew.
 REISSUE = "reissue"
+#: The history's outcomes of an order to cancel, and of a person's order to take it back.
+ASKED, WITHDRAWN = "asked", "withdrawn"
 #: The history's outcome of a purge; its reason names the kinds of documents that were removed.
 PURGED = "purged"
 
@@ -626,7 +628,33 @@ class Store:
                 return False
             self._tell(
                 connection, id, got.seq, at=now, stage="cancel", from_state=got.state, state=got.state,
-                outcome="asked", code=code, reason=reason, due_at=now, actor=actor,
+                outcome=ASKED, code=code, reason=reason, due_at=now, actor=actor,
+            )  # fmt: skip
+        return True
+
+    def withdraw(self, id: str, *, seq: int, reason: str, actor: str) -> bool:
+        """Take back a cancellation or a reissue that nobody works on; what is next in the state is due again.
+
+        False when anything has happened since the history had `seq` lines, or a worker has the shipment.
+        """
+        now = self.now()
+        row = SHIPMENT.c
+        due = case((row.state.in_(SETTLED), None), else_=now)
+        with self.writing() as connection:
+            got = connection.execute(
+                update(SHIPMENT)
+                .where(row.id == id, row.cancelling, row.seq == seq, _is_free(now))
+                .values(
+                    cancelling=False, tries=0, crashes=0, lease=None, stop_code=None, due_at=due, ring_at=due,
+                    seq=row.seq + 1, updated_at=now,
+                )
+                .returning(row.seq, row.state, row.due_at)
+            ).one_or_none()  # fmt: skip
+            if got is None:
+                return False
+            self._tell(
+                connection, id, got.seq, at=now, stage="cancel", from_state=got.state, state=got.state,
+                outcome=WITHDRAWN, reason=reason, due_at=got.due_at, actor=actor,
             )  # fmt: skip
         return True
 
@@ -683,7 +711,7 @@ def _last_order() -> Any:
     """The code of the last order to cancel the row's shipment: REISSUE, another, or none."""
     return (
         select(HISTORY.c.code)
-        .where(HISTORY.c.shipment_id == SHIPMENT.c.id, HISTORY.c.outcome == "asked")
+        .where(HISTORY.c.shipment_id == SHIPMENT.c.id, HISTORY.c.outcome == ASKED)
         .order_by(HISTORY.c.seq.desc())
         .limit(1)
         .correlate(SHIPMENT)

@@ -14,6 +14,7 @@ from tests.integration.test_model import ACTS, AMAZON, register_seller, sell_pro
 from tests.integration.world import Clock, Fault, FrailStore, Kit, Ordeal, Trouble, World
 from workflow.crypto import Vault
 from workflow.engine import Outcome
+from workflow.errors import Invalid, RetryLater
 from workflow.key_source import new_key
 from workflow.migrations import upgrade
 from workflow.models import DocumentKind, NumberStatus
@@ -24,7 +25,8 @@ from workflow.numbers import NUMBER
 from workflow.sandbox import shipments
 from workflow.settings import Settings
 from workflow.states import Stage, State, next_stage
-from workflow.store import connect, shipment_id
+from workflow.store import REISSUE, connect, shipment_id
+from workflow.withdrawal import withdraw
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -195,6 +197,68 @@ def test_bytes_that_nobody_here_stored_are_a_persons_matter_who_is_told_how_to_m
     house.world.sefaz.notes[chNFe_of(ours)].cancelled = True
     house.store.retry(house.id, actor="maria")
     assert house.go().state is State.CANCELLED
+
+
+def take_back(house: House, reason: str = "devolution note issued") -> State:
+    """A person's order."""
+    return withdraw(house.kit, house.id, reason=reason, actor="maria")
+
+
+def test_a_cancellation_after_the_deadline_is_taken_back_and_the_shipment_rests_as_it_was(house: House) -> None:
+    house.go_to(State.ACCEPTED)
+    house.clock.pass_(timedelta(hours=25))
+    house.announce("Cancelled")
+    assert house.go().code == "cancel-deadline-over"
+    assert take_back(house) is State.ACCEPTED
+    assert (house.row.state, house.row.cancelling, house.row.stop_code, house.row.due_at) == (
+        *(State.ACCEPTED, False, None, None),
+    )
+    house.announce("Cancelled")  # SQS delivers once more
+    assert not house.row.cancelling
+    assert house.store.cancel(house.id, reason="now really", actor="maria")
+
+
+def test_a_cancellation_that_sefaz_refuses_is_taken_back_and_the_shipment_goes_on(house: House) -> None:
+    house.go_to(State.AUTHORIZED)
+    house.announce("Cancelled")
+    assert house.go(Fault.REFUSED).code == "221"
+    assert house.row.sent_at is None  # SEFAZ said no: there is nothing on its way
+    assert take_back(house) is State.AUTHORIZED
+    house.go_to(State.ACCEPTED)
+    assert len(house.world.amazon.submitted[house.example.shipment_id]) == 1
+
+
+def test_an_event_that_may_have_arrived_is_asked_for_before_it_is_taken_back(house: House) -> None:
+    house.go_to(State.ACCEPTED)
+    house.announce("Cancelled")
+    house.go(Fault.UNHEARD)
+    with pytest.raises(RetryLater, match="maybe-on-its-way"):
+        take_back(house)
+    house.clock.pass_(timedelta(minutes=16))
+    with pytest.raises(Invalid, match="already-cancelled"):
+        take_back(house)
+    assert house.go().state is State.CANCELLED
+
+
+def test_an_event_that_did_not_arrive_is_taken_back(house: House) -> None:
+    house.go_to(State.ACCEPTED)
+    house.announce("Cancelled")
+    house.go(Fault.LOST)
+    house.clock.pass_(timedelta(minutes=16))
+    assert take_back(house) is State.ACCEPTED
+    assert [note.cancelled for note in house.world.sefaz.notes.values()] == [False]
+
+
+def test_a_reissue_that_cannot_be_done_is_taken_back(house: House) -> None:
+    house.world.amazon.verdict = "Errored"
+    house.go_to(State.ERRORED)
+    house.clock.pass_(timedelta(hours=25))
+    assert house.store.cancel(house.id, reason="wrong product", actor="maria", code=REISSUE)
+    assert house.go().code == "cancel-deadline-over"
+    assert take_back(house) is State.ERRORED
+    house.world.amazon.verdict = "Accepted"
+    assert house.store.retry(house.id, actor="maria") is State.AUTHORIZED
+    house.go_to(State.ACCEPTED)
 
 
 def test_a_number_that_another_program_used_is_given_up_for_the_next(house: House) -> None:

@@ -559,6 +559,17 @@ def test_a_cancellation_is_asked_for_once(nfe: Nfe, shipment: str) -> None:
     assert (line["outcome"], line["reason"]) == ("asked", "the buyer changed his mind")
 
 
+def test_a_cancellation_is_taken_back_with_who_and_why(nfe: Nfe, shipment: str, store: Store) -> None:
+    nfe("cancel", "FBA1", "--withdraw", "--reason", "no").failed("nothing-to-withdraw", shipment)
+    nfe("cancel", "FBA1", "--reason", "the buyer changed his mind")
+    put(store, stop_code="501", due_at=None, ring_at=None)
+    done = nfe("cancel", "FBA1", "--withdraw", "--reason", "SEFAZ takes it no more")
+    assert (done.code, done.lines) == (0, [f"{shipment} is not cancelled: it goes on from RECEIVED"])
+    assert [row.cancelling for row in done.rung] == [False]
+    line = nfe("history", "FBA1", "--json").json()[-1]
+    assert (line["outcome"], line["reason"], line["actor"] != "engine") == ("withdrawn", "SEFAZ takes it no more", True)
+
+
 def test_a_document_comes_byte_for_byte(nfe: Nfe, shipment: str, store: Store, tmp_path: Path) -> None:
     content = "<nfeProc>ação\r\n</nfeProc>".encode()
     with store.writing() as connection:

@@ -516,6 +516,30 @@ def test_a_cancellation_is_asked_for_once(store: Store, notify: Notify, clock: C
     assert [(line.stage, line.outcome) for line in store.history(id)] == [("receive", "done"), ("cancel", "asked")]
 
 
+@pytest.mark.parametrize(("state", "is_due"), [(State.AUTHORIZED, True), (State.ACCEPTED, False)])
+def test_a_cancellation_that_is_taken_back_leaves_the_shipment_in_its_state(
+    store: Store, notify: Notify, clock: Clock, state: State, is_due: bool
+) -> None:
+    id = notify()
+    store.cancel(id, reason="the buyer changed his mind", actor="maria")
+    put(store, id, state=state, stop_code="501", due_at=None, ring_at=None, sent_at=clock())
+    assert not store.withdraw(id, seq=1, reason="seen too early", actor="maria")
+    assert store.withdraw(id, seq=2, reason="SEFAZ takes it no more", actor="maria")
+    row, line = row_of(store, id), store.history(id)[-1]
+    due = clock() if is_due else None
+    assert (row.state, row.cancelling, row.stop_code, row.due_at, row.ring_at) == (state, False, None, due, due)
+    assert row.sent_at == clock()  # of a submission, perhaps: Amazon is asked before it is repeated
+    assert (line.outcome, line.reason, line.actor) == ("withdrawn", "SEFAZ takes it no more", "maria")
+    assert not store.withdraw(id, seq=3, reason="again", actor="maria")
+
+
+def test_a_cancellation_in_a_workers_hands_is_not_taken_back(store: Store, notify: Notify) -> None:
+    id = notify()
+    store.cancel(id, reason="the buyer changed his mind", actor="maria")
+    assert store.claim(id, Stage.CANCEL, lease=MINUTE) is not None
+    assert not store.withdraw(id, seq=2, reason="too late", actor="maria")
+
+
 def test_of_four_cancellations_at_once_one_is_taken(store: Store, seller: None, database_url: str) -> None:
     (id,) = add_shipments(store, 1)
     asked = all_at_once(database_url, lambda own, _: own.cancel(id, reason="changed", actor="maria"))
