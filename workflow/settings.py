@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     amazon_rate: float = Field(default=1.133, gt=0, description="Permits per second, seller and operation.")
     amazon_burst: int = Field(default=25, gt=0, description="Size of that bucket.")
 
+    details_grace: Duration = Field(
+        # The notification may be ahead of the API; nobody has published by how much.
+        default=timedelta(minutes=10),
+        description="How long after its announcement Amazon may not know a shipment (404) before a person is asked.",
+    )
+
     sqs_queue_url: str = Field(default="", description="Queue of Amazon's notifications; empty: no consumer.")
     sqs_dlq_url: str = Field(default="", description="Queue for messages that cannot be understood, with the reason.")
     sqs_region: str = Field(default="", description="AWS region; empty: the queue URL's, or boto3's own choice.")

@@ -15,10 +15,11 @@ from urllib.parse import quote
 import requests
 
 from workflow.clients.amazon_tokens import Tokens
-from workflow.clients.selling_partner import Call, SellingPartner, Throttled, Token, content_of, one_line
-from workflow.errors import Invalid, RetryLater
+from workflow.clients.exchange import Answer
+from workflow.clients.selling_partner import Call, SellingPartner, Throttled, Token, content_of, one_line, problem_of
+from workflow.errors import Invalid, Refused, RetryLater
 
-__all__ = ["AmazonClient", "InvoiceStatus", "Throttled", "content_md5", "known_verdict", "member"]
+__all__ = ["AmazonClient", "InvoiceStatus", "NoSuchShipment", "Throttled", "content_md5", "known_verdict", "member"]
 
 #: The path with its literal placeholder: one restricted data token serves every shipment of the seller for an hour.
 DETAILS_PATH = "/fba/outbound/brazil/v0/shipments/{shipmentId}"
@@ -32,6 +33,14 @@ class InvoiceStatus(NamedTuple):
 
     status: str
     raw: bytes
+
+
+class NoSuchShipment(Refused):
+    """Amazon knows no such shipment, or does not know it yet."""
+
+    def __init__(self, call: Call, answer: Answer) -> None:
+        problem = problem_of(answer)
+        super().__init__(problem.code, f"{call.operation}: {problem.message}")
 
 
 class AmazonClient:
@@ -55,9 +64,11 @@ class AmazonClient:
         self._md5_hex = md5_hex
 
     def shipment_details(self, shipment_id: str) -> bytes:
-        """The JSON bytes of getShipmentDetails as received: an object, not looked into."""
-        call = Call("getShipmentDetails", "GET", _path(shipment_id))
+        """The JSON bytes of getShipmentDetails as received: an object, not looked into. NoSuchShipment on 404."""
+        call = Call("getShipmentDetails", "GET", _path(shipment_id), also=(404,))
         answer = self._api.call(call, self._restricted)
+        if answer.status == 404:
+            raise NoSuchShipment(call, answer)
         content_of(call, answer)
         return answer.body
 

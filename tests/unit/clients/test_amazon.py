@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from workflow.clients.amazon import AmazonClient, InvoiceStatus, Throttled, content_md5
+from workflow.clients.amazon import AmazonClient, InvoiceStatus, NoSuchShipment, Throttled, content_md5
 from workflow.clients.selling_partner import compose_user_agent, one_line, user_agent
 from workflow.errors import Invalid, LostAnswer, NfeError, Refused, RetryLater, SellerStopped
 
@@ -174,7 +174,8 @@ def test_the_requests_own_fault_is_refused_with_amazons_code(server, client, ope
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"errors":[]}', b'{"errors":[7]}', b'{"errors":{"code":1}}'])
 def test_a_refusal_without_a_code_keeps_its_status(server, client, body):
     server.answers(404, body)
-    assert _failure(client, "getShipmentDetails").code == "http-404"
+    error = _failure(client, "getShipmentDetails")
+    assert (type(error), error.code) == (NoSuchShipment, "http-404")
 
 
 @EVERY
