@@ -4,6 +4,7 @@ An id is a string: since July 2026 a CNPJ may hold letters (IN RFB 2.229/2024), 
 """
 
 import re
+from functools import lru_cache
 
 from stdnum.br import cnpj as _cnpj
 from stdnum.br import cpf as _cpf
@@ -29,6 +30,7 @@ def is_cpf(value: str) -> bool:
     return re.fullmatch("[0-9]{11}", value) is not None and len(set(value)) > 1 and _cpf.is_valid(value)
 
 
+@lru_cache(maxsize=1024)
 def is_cnpj(value: str) -> bool:
     """Whether fourteen characters are a CNPJ, numeric or alphanumeric, with the check digits right.
 

@@ -81,9 +81,10 @@ def vIPI_is_base_times_rate(group: Group) -> Figures | None:
 @rule("", field="O10", each="det", source="Decreto 7.212/2010, art. 190", applies=_OURS)
 def IPI_has_a_usual_base(item: Group) -> str | None:
     """The goods, with or without freight, expenses and discount; imports are not judged."""
-    base, value, goods = item.amount("imposto/IPI/IPITrib/vBC"), line_value(item), item.sum("prod/vProd")
+    base = item.amount("imposto/IPI/IPITrib/vBC")
     if not base or not is_sale(item):
         return None
+    value, goods = line_value(item), item.sum("prod/vProd")
     without_discount = value + item.sum("prod/vDesc")
     if any(abs(base - one) < CENT for one in (value, goods, goods - item.sum("prod/vDesc"), without_discount)):
         return None

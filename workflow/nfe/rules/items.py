@@ -1,6 +1,7 @@
 """The items: numbered in sequence, coded, and worth quantity times price (det/prod)."""
 
 from datetime import date
+from functools import lru_cache
 
 from stdnum import ean
 
@@ -22,6 +23,7 @@ def items_are_numbered_in_sequence(note: Group) -> str | None:
     return None if wrong is None else f"item {wrong} of {len(found)} is numbered {found[wrong - 1]}"
 
 
+@lru_cache(maxsize=4096)
 def _is_gtin(text: str) -> bool:
     return len(text) in _LENGTHS and text.isascii() and bool(ean.is_valid(text))
 

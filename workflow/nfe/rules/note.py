@@ -6,9 +6,9 @@ would cost ten of these. What is absent, or is not what its field says, is empty
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cached_property
 from types import MappingProxyType
 
 from lxml import etree
@@ -26,49 +26,44 @@ _AMOUNT = re.compile(r"[0-9]{1,13}(\.[0-9]{1,10})?")
 _SALE = re.compile("[56](10[1-9]|11[0-9]|12[0-5]|40[1-5])")
 
 
-@cache
-def _steps(path: str) -> tuple[str, ...]:
-    return tuple(path.split("/"))
-
-
-def _local(tag: str) -> str:
-    return tag[tag.rfind("}") + 1 :]
-
-
 class Group:
     """One element: its `text`, its `attributes`, and by path (`prod/vProd`, `ICMS/*`) what lies below."""
 
-    __slots__ = ("_by_tag", "attributes", "children", "note", "ordinal", "parent", "tag", "text")
+    __slots__ = ("_amount", "_found", "attributes", "note", "ordinal", "parent", "tag", "text")
 
-    def __init__(self, element: etree._Element, parent: "Group | None" = None, ordinal: int = 1) -> None:
-        self.tag = _local(str(element.tag))
+    def __init__(self, element: etree._Element, tag: str, parent: "Group | None" = None, ordinal: int = 1) -> None:
+        self.tag = tag
         self.text = (element.text or "").strip()
         self.attributes = {str(name): str(value) for name, value in element.attrib.items()} if element.attrib else _NONE
         self.parent = parent
         self.ordinal = ordinal
         self.note: Note = parent.note if parent is not None else self  # type: ignore[assignment]  # a root is a Note
-        self._by_tag: dict[str, list[Group]] = {}
-        self.children: list[Group] = []
+        self._amount: Decimal | bool | None = False
+        #: What lies at the paths asked for so far, the tags and `*` among them; None for most, below which is nothing.
+        self._found = self._below(element) if len(element) else None
+
+    def _below(self, element: etree._Element) -> "dict[str, Sequence[Group]]":
+        found: dict[str, list[Group]] = {"*": []}
         for child in element:
+            tag = child.tag
             # Comments and instructions have a function for a tag; a foreign namespace is the signature.
-            if isinstance(child.tag, str) and child.tag.startswith(_PREFIX):
-                same = self._by_tag.setdefault(_local(child.tag), [])
-                group = Group(child, self, len(same) + 1)
-                same.append(group)
-                self.children.append(group)
+            if isinstance(tag, str) and tag.startswith(_PREFIX):
+                tag = tag[len(_PREFIX) :]
+                same = found.setdefault(tag, [])
+                same.append(Group(child, tag, self, len(same) + 1))
+                found["*"].append(same[-1])
+        return dict(found)
 
     def all(self, path: str) -> "Sequence[Group]":
         """Every group at a path; `*` stands for any tag."""
-        found: Sequence[Group] = [self]
-        for tag in _steps(path):
-            if len(found) == 1:
-                found = found[0].children if tag == "*" else found[0]._by_tag.get(tag, [])
-            else:
-                found = [
-                    one for group in found for one in (group.children if tag == "*" else group._by_tag.get(tag, ()))
-                ]
-            if not found:
-                break
+        if self._found is None:
+            return ()
+        found = self._found.get(path)
+        if found is None:
+            # Many rules ask the same, or for a neighbour: each step is walked once.
+            before, _, tag = path.rpartition("/")
+            found = [one for group in self.all(before) for one in group.all(tag)] if before else ()
+            self._found[path] = found
         return found
 
     def first(self, path: str) -> "Group | None":
@@ -86,17 +81,27 @@ class Group:
 
     def amount(self, path: str) -> Decimal | None:
         """The first amount at a path; None where there is none, or no number."""
-        text = self.value(path)
-        return Decimal(text) if _AMOUNT.fullmatch(text) else None
+        found = self.first(path)
+        return None if found is None else found.own_amount
 
     def sum(self, path: str) -> Decimal:
         """The sum of every amount at a path."""
-        return sum((one.number for one in self.all(path)), ZERO)
+        total = ZERO
+        for one in self.all(path):
+            total += one.number
+        return total
+
+    @property
+    def own_amount(self) -> Decimal | None:
+        """The group's own amount, None where it is none; read once."""
+        if self._amount is False:
+            self._amount = Decimal(self.text) if _AMOUNT.fullmatch(self.text) else None
+        return self._amount  # type: ignore[return-value]  # False until here
 
     @property
     def number(self) -> Decimal:
         """The group's own amount, zero where it is none."""
-        return Decimal(self.text) if _AMOUNT.fullmatch(self.text) else ZERO
+        return self.own_amount or ZERO
 
     def within(self, tag: str) -> "Group":
         """The nearest group of that tag around this one, or the whole note where there is none."""
@@ -116,7 +121,7 @@ class Group:
         nth = ""
         if self.tag == "det":
             nth = f"[{self.nItem}]"
-        elif len(self.parent._by_tag[self.tag]) > 1:
+        elif len(self.parent.all(self.tag)) > 1:
             nth = f"[{self.ordinal}]"
         return f"{self.parent.place}/{self.tag}{nth}".removeprefix("/")
 
@@ -125,7 +130,7 @@ class Note(Group):
     """`infNFe`, with the facts that many rules ask for; `now` is the moment it reaches SEFAZ, or None."""
 
     def __init__(self, element: etree._Element, now: datetime | None) -> None:
-        super().__init__(element)
+        super().__init__(element, "infNFe")
         self.now = now
 
     @cached_property
@@ -137,6 +142,11 @@ class Note(Group):
     def dhEmi(self) -> datetime | None:
         """The moment of emission, with its offset."""
         return moment(self.value("ide/dhEmi"))
+
+    @cached_property
+    def issued_on(self) -> date | None:
+        """The day of emission, where it was emitted."""
+        return self.dhEmi.date() if self.dhEmi is not None else None
 
     @cached_property
     def crt(self) -> str:

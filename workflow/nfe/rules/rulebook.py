@@ -7,7 +7,7 @@ tolerance the breach has SEFAZ's code; within it, but not the nearest cent, it i
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -82,14 +82,16 @@ class Rule(NamedTuple):
     since: date | None
     judge: Callable[[Group], Found | None]
 
-    def breaches(self, note: Note) -> Iterator[Breach]:
+    def breaches(self, note: Note) -> Sequence[Breach]:
         """What the note breaks of it; nothing where it was not yet in force when the note was issued."""
-        if self.since is not None and (note.dhEmi is None or note.dhEmi.date() < self.since):
-            return
+        if self.since is not None and (note.issued_on is None or note.issued_on < self.since):
+            return ()
+        breaches = []
         for group in note.all(self.each) if self.each else (note,):
             found = self.judge(group)
             if found is not None:
-                yield self._breach(group, *found)
+                breaches.append(self._breach(group, *found))
+        return breaches
 
     def _breach(self, group: Group, message: str, is_sefaz: bool) -> Breach:
         is_error = is_sefaz and self.applies is Applies.MANDATORY
