@@ -371,7 +371,7 @@ class SellerTools:
         settings = self._tools.settings
         plan = Plan(settings.amazon_rate, settings.amazon_burst)
         bucket = self._bucket(operation)
-        self._wait(bucket, plan, who, f"Amazon's rate plan of {operation}")
+        self._wait(bucket, plan, who, f"Amazon's rate plan of {operation}", version=self.version)
         try:
             yield
         except Throttled:
@@ -384,7 +384,7 @@ class SellerTools:
         self._wait(f"consult:{chNFe}", CONSULTS, who, "SEFAZ's limit of questions per key")
         yield
 
-    def _wait(self, bucket: str, plan: Plan, who: str, what: str) -> None:
-        wait = self._tools.limiter.wait(bucket, plan, who)
+    def _wait(self, bucket: str, plan: Plan, who: str, what: str, *, version: int = 0) -> None:
+        wait = self._tools.limiter.wait(bucket, plan, who, version=version)
         if wait > timedelta():
             raise RetryLater("rate-limited", what, after=wait, counts=False)

@@ -406,7 +406,7 @@ class Permits:
         self._clock = clock
         self._full: dict[str, datetime] = {}
 
-    def wait(self, bucket: str, plan: Plan, who: str) -> timedelta:
+    def wait(self, bucket: str, plan: Plan, who: str, *, version: int = 0) -> timedelta:
         """Zero is the permit."""
         now, interval = self._clock(), timedelta(microseconds=plan.interval)
         full = max(self._full.get(bucket, now), now)

@@ -43,10 +43,18 @@ local function keep()
 end
 """
 
-#: Further ARGV: who asks, for how many permits' time an unused slot holds. Returns the µs to wait; 0 is the permit.
+#: Further KEYS: the version of the asker's seller that the slots were given to. Further ARGV: who asks, for how many
+#: permits' time an unused slot holds, the version. A later version keeps the permits there are and takes the reserved
+#: slots back: those who held them were stopped, and nobody came. Returns the µs to wait; 0 is the permit.
 _TAKE = (
     _OPEN
     + """
+local version = tonumber(redis.call('GET', KEYS[4]) or ARGV[5])
+if tonumber(ARGV[5]) > version then
+  full = now + math.min(full - now, burst * interval)
+  redis.call('DEL', KEYS[2])
+end
+if tonumber(ARGV[5]) >= version then redis.call('SET', KEYS[4], ARGV[5], 'PX', 86400000) end
 local holds = tonumber(ARGV[4]) * interval
 local slot = redis.call('ZSCORE', KEYS[2], ARGV[3])
 if slot then
@@ -105,12 +113,16 @@ class RateLimiter:
         self._drain = redis.register_script(_DRAIN)
         self._learnt: dict[str, tuple[Decimal, float]] = {}
 
-    def wait(self, bucket: str, plan: Plan, who: str) -> timedelta:
-        """How long `who` must wait for its permit; zero is the permit, and it is taken."""
+    def wait(self, bucket: str, plan: Plan, who: str, *, version: int = 0) -> timedelta:
+        """How long `who` must wait for its permit; zero is the permit, and it is taken.
+
+        With a later `version` than was seen before, nobody has a reserved slot any more.
+        """
         # In permits: a slot missed by more than half the bucket's refill time could add to a full bucket.
         holds = max(plan.burst, 2) / 2
         try:
-            micros = self._take(keys=_keys(bucket), args=[plan.interval, plan.burst, who, holds])
+            keys = [*_keys(bucket), f"{_name(bucket)}:version"]
+            micros = self._take(keys=keys, args=[plan.interval, plan.burst, who, holds, version])
         except RedisError as error:
             raise _unavailable() from error
         return timedelta(microseconds=int(micros))
@@ -139,6 +151,11 @@ def _unavailable() -> RetryLater:
 
 
 def _keys(bucket: str) -> list[str]:
-    """The bucket's keys; the braces keep them on one node of a cluster."""
-    name = f"nfe:rate:{{{bucket}}}"
+    """The bucket's keys."""
+    name = _name(bucket)
     return [f"{name}:full", f"{name}:slots", f"{name}:rate"]
+
+
+def _name(bucket: str) -> str:
+    """What its keys begin with; the braces keep them on one node of a cluster."""
+    return f"nfe:rate:{{{bucket}}}"

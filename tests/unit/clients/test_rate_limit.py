@@ -145,6 +145,28 @@ def test_buckets_do_not_know_of_each_other(limiter: RateLimiter) -> None:
     assert [len(taken(limiter, plan, range(3), bucket)) for bucket in ("a", "b", "c")] == [1, 1, 1]
 
 
+def test_the_slots_of_a_stopped_sellers_shipments_are_given_back_when_it_goes_on(limiter: RateLimiter) -> None:
+    plan = Plan(20, 2)
+    held = [f"held-{number}" for number in range(2_000)]
+    granted = [who for who in held if limiter.wait("b", plan, who, version=1) == NOW]
+    assert limiter.wait("b", plan, "new", version=1) > timedelta(minutes=1)
+    # The seller was stopped, and is mended: what comes now waits for what is there, not for those who never came.
+    assert limiter.wait("b", plan, "held-1999", version=2) <= timedelta(seconds=2 / 20)
+    assert limiter.wait("b", plan, "new", version=2) <= timedelta(seconds=3 / 20)
+    assert limiter.wait("b", plan, "late", version=1) <= timedelta(seconds=4 / 20)  # a worker that has not heard of it
+    assert len(granted) < 100
+
+
+def test_a_mended_seller_gets_no_more_than_its_plan(limiter: RateLimiter) -> None:
+    plan = Plan(10, 5)
+    granted = 0
+    began = time.monotonic()
+    for version in range(20):
+        for number in range(20):
+            granted += limiter.wait("b", plan, f"{version}-{number}", version=version) == NOW
+    assert granted <= 5 + 10 * (time.monotonic() - began) + 1
+
+
 def test_a_drained_bucket_gives_nothing_and_takes_the_slots_back(limiter: RateLimiter) -> None:
     plan = Plan(20, 4)
     taken(limiter, plan, range(6))
