@@ -25,7 +25,7 @@ Act = Callable[[Claim, Tools], Done]
 #: Every stage's Celery task, filled by the decorator below.
 LINKS: dict[Stage, Task] = {}
 #: The files of tasks that are no stages.
-BESIDE = ("heartbeat", "receive", "sweep", "customer_invoices", "void_numbers", "purge")
+BESIDE = ("heartbeat", "counts", "receive", "sweep", "customer_invoices", "void_numbers", "purge")
 #: What beat starts once a day: the hour (UTC) after midnight in Brasília, before anybody works.
 DAILY = {"void_numbers": 3, "purge": 4}
 

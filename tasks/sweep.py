@@ -5,12 +5,15 @@ seller's thousands would stand before another's single shipment there. In the da
 """
 
 from tasks.app import app, ring, tools, waiting
+from workflow.clients.counters import SWEPT
 from workflow.settings import current
 
 
 @app.task(name="sweep", send_events=False)  # every second: Flower would show nothing else
 def sweep() -> int:
     """Claim the due rows' doorbells in one statement and start their chains; returns how many."""
-    settings = current()
+    settings, kit = current(), tools()
     room = settings.sweep_limit - waiting()
-    return ring(tools().store.sweep(limit=room, ring_again=settings.ring_again)) if room > 0 else 0
+    count = ring(kit.store.sweep(limit=room, ring_again=settings.ring_again)) if room > 0 else 0
+    kit.counters.sign(SWEPT)
+    return count

@@ -17,6 +17,7 @@ from workflow import (
     cli_check,
     cli_customer_invoices,
     cli_keys,
+    cli_metrics,
     cli_notifications,
     cli_numbers,
     cli_purge,
@@ -53,6 +54,7 @@ app.add_typer(cli_notifications.app, name="notifications")
 app.add_typer(cli_numbers.app, name="numbers")
 app.add_typer(cli_keys.app, name="keys")
 app.command("purge")(cli_purge.purge)
+app.command("metrics")(cli_metrics.metrics)
 app.command("check")(cli_check.check)
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -123,10 +125,10 @@ def demo(
 @app.command()
 def up(
     parts: Annotated[
-        list[str] | None, typer.Argument(help="worker, beat, flower, consumer; default: all of them.")
+        list[str] | None, typer.Argument(help="worker, beat, flower, consumer, metrics; default: all of them.")
     ] = None,
 ) -> None:
-    """Start worker, beat and Flower in one process group; as configured also Valkey and the SQS consumer."""
+    """Start worker, beat and Flower in one process group; as configured also Valkey, SQS consumer and metrics."""
     from workflow import processes
     from workflow.parts import Part
 

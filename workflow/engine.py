@@ -6,6 +6,7 @@ transaction, only if the lease is still its own. Whatever a stage raises ends he
 
 import json
 import random
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from workflow import metrics
 from workflow.catalog import SELLER_STOPPED, Catalog
 from workflow.clients.notifications import CANCELLED, CREATED, IDENTIFIER, Notification, parse
 from workflow.errors import Invalid, Misconfigured, NfeError, RetryLater, SellerStopped
@@ -181,8 +183,10 @@ class Engine:
 
     def advance(self, id: str, stage: Stage, act: Act) -> Outcome:
         """Run one stage of one shipment, if it may run now."""
+        begun = time.perf_counter()
         claim = self.store.claim(id, stage, lease=self._settings.lease)
         if claim is None:
+            metrics.stage_skipped(stage)
             return Outcome(Kind.SKIPPED)
         found, crashes = self._act(claim, stage, act)
         outcome, settlement = self._judge(claim, stage, found, crashes)
@@ -190,7 +194,9 @@ class Engine:
         ring_after = self._settings.ring_again if outcome.goes_on else NOW
         if not self.store.settle(claim, stage, settlement, ring_after=ring_after):
             log.warning("lease lost", shipment=id, stage=str(stage))
+            metrics.stage_ended(stage, seconds=time.perf_counter() - begun, outcome="lost")
             return Outcome(Kind.SKIPPED)
+        _count(stage, claim, outcome, seconds=time.perf_counter() - begun)
         log.info(
             "settled", shipment=id, stage=str(stage), state=str(settlement.state), outcome=str(outcome.kind),
             code=settlement.code, tries=claim.tries,
@@ -300,3 +306,13 @@ class Engine:
             also=self._held(claim) if stop_code == SELLER_STOPPED else None,
         )
         return Outcome(Kind.STOPPED, claim.state, error.code, error.message), settlement
+
+
+def _count(stage: Stage, claim: Claim, outcome: Outcome, *, seconds: float) -> None:
+    """For the metrics: how the stage ended, and how long its shipment has taken where it got on."""
+    metrics.stage_ended(stage, seconds=seconds, outcome=outcome.kind, code=outcome.code)
+    if outcome.state in (None, claim.state) or claim.since is None:
+        return
+    metrics.reached(outcome.state, seconds=(claim.at - claim.since).total_seconds() + seconds)
+    if stage is Stage.POLL and outcome.state in SETTLED:
+        metrics.verdict(outcome.state, polls=claim.tries)

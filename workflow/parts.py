@@ -37,11 +37,16 @@ class Part(StrEnum):
     BEAT = "beat"
     FLOWER = "flower"
     CONSUMER = "consumer"
+    METRICS = "metrics"
 
 
 def needed(settings: Settings) -> tuple[Part, ...]:
     """All parts of this installation, in the order of their start."""
-    wanted = {Part.VALKEY: settings.is_embedded, Part.CONSUMER: bool(settings.sqs_queue_url)}
+    wanted = {
+        Part.VALKEY: settings.is_embedded,
+        Part.CONSUMER: bool(settings.sqs_queue_url),
+        Part.METRICS: settings.metrics_port is not None,
+    }
     return tuple(part for part in Part if wanted.get(part, True))
 
 
@@ -92,7 +97,14 @@ def consumer_argv(settings: Settings) -> list[str]:
     """`nfe consume`; raise Misconfigured where boto3 is missing."""
     if find_spec("boto3") is None:
         raise Misconfigured("no-boto3", "boto3 is missing; pip install 'nfe-workflow[sqs]'")
-    return [sys.executable, "-P", "-m", "tasks.doorbell", "consume"]
+    return _nfe("consume")
+
+
+def metrics_argv(settings: Settings) -> list[str]:
+    """`nfe metrics --serve`; raise Misconfigured where nobody said where."""
+    if settings.metrics_port is None:
+        raise Misconfigured("no-metrics-port", "nobody said where the metrics listen; set NFE_METRICS_PORT")
+    return _nfe("metrics", "--serve")
 
 
 _ARGV: dict[Part, Callable[[Settings], list[str]]] = {
@@ -101,6 +113,7 @@ _ARGV: dict[Part, Callable[[Settings], list[str]]] = {
     Part.BEAT: beat_argv,
     Part.FLOWER: flower_argv,
     Part.CONSUMER: consumer_argv,
+    Part.METRICS: metrics_argv,
 }
 
 
@@ -108,6 +121,10 @@ def _celery(settings: Settings, *words: str) -> list[str]:
     # Its banner is no line of JSON.
     quiet = ["--quiet"] if settings.log_format == "json" else []
     return [sys.executable, "-P", "-m", "tasks.command", "-A", "tasks.app", *quiet, *words]
+
+
+def _nfe(*words: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "tasks.doorbell", *words]
 
 
 def _login(settings: Settings) -> str:
@@ -193,7 +210,13 @@ def is_healthy(part: Part, settings: Settings) -> bool:
     if part is Part.VALKEY:
         return embedded.answers(settings)
     if part is Part.FLOWER:
-        return _flower_answers(settings)
+        prefix = settings.flower_url_prefix.strip("/")
+        path = f"/{prefix}/healthcheck" if prefix else "/healthcheck"
+        return _answers(settings.flower_address, settings.flower_port, path)
+    if part is Part.METRICS:
+        return settings.metrics_port is not None and _answers(
+            settings.metrics_address, settings.metrics_port, "/healthz"
+        )
     try:
         return time.time() - sign_of_life(part, settings).stat().st_mtime < SILENCE
     except OSError:
@@ -213,11 +236,10 @@ def _reachable(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _flower_answers(settings: Settings) -> bool:
-    connection = http.client.HTTPConnection(_reachable(settings.flower_address), settings.flower_port, timeout=2)
-    prefix = settings.flower_url_prefix.strip("/")
+def _answers(address: str, port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection(_reachable(address), port, timeout=2)
     try:
-        connection.request("GET", f"/{prefix}/healthcheck" if prefix else "/healthcheck")
+        connection.request("GET", path)
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False

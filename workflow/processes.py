@@ -73,6 +73,8 @@ def _chosen(settings: Settings, names: Sequence[str]) -> tuple[Part, ...]:
     unknown = [name for name in names if name not in known]
     if Part.CONSUMER in unknown:
         raise Misconfigured("no-queue", "the consumer has no queue to read; set NFE_SQS_QUEUE_URL")
+    if Part.METRICS in unknown:
+        raise Misconfigured("no-metrics-port", "nobody said where the metrics listen; set NFE_METRICS_PORT")
     if unknown:
         raise Misconfigured("unknown-part", f"no part {', '.join(unknown)}; known: {', '.join(known)}")
     return tuple(part for part in known if not names or part in names or part is Part.VALKEY)

@@ -162,6 +162,10 @@ class Settings(BaseSettings):
     flower_port: int = Field(default=5555, ge=0, le=65535, description="0: a free one.")
     flower_basic_auth: SecretStr = Field(default=SecretStr(""), description="user:password[,user:password].")
     flower_url_prefix: str = Field(default="", description="Path under which a proxy publishes Flower.")
+    metrics_address: str = Field(default="127.0.0.1", description="Where /metrics, /healthz and /readyz listen.")
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="And their port; empty: `nfe up` starts no such part."
+    )
     log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field(
         default="INFO", pattern="^(?i:debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR."

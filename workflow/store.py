@@ -79,6 +79,8 @@ class Claim(NamedTuple):
     lease: str
     until: datetime
     at: datetime
+    #: When the shipment was announced.
+    since: datetime | None = None
 
 
 class Left(NamedTuple):
@@ -315,7 +317,7 @@ class Store:
             )
             .returning(
                 *(row.seller_id, row.amazon_shipment_id, row.state, row.tries, row.crashes, row.turn, row.sent_at),
-                row.access_key,
+                *(row.access_key, row.created_at),
             )
         )
         with self.writing() as connection:
@@ -324,7 +326,7 @@ class Store:
             return None
         return Claim(
             id, got.seller_id, got.amazon_shipment_id, State(got.state), got.tries, got.crashes, got.turn, got.sent_at,
-            got.access_key, token, now + lease, now,
+            got.access_key, token, now + lease, now, got.created_at,
         )  # fmt: skip
 
     def is_ours(self, connection: Connection, claim: Claim) -> bool:

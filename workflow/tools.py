@@ -18,10 +18,12 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from sqlalchemy import Row
 
+from workflow import metrics
 from workflow.catalog import SELLER_STOPPED, Catalog, stop_of
 from workflow.clients.amazon import AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
+from workflow.clients.counters import Counters
 from workflow.clients.delivery import OPERATIONS, DeliveryClient
 from workflow.clients.notifications_api import NotificationsApi
 from workflow.clients.pace import Pace
@@ -139,6 +141,16 @@ class Tools:
     def limiter(self) -> RateLimiter:
         """Who gives permits."""
         return RateLimiter(self.redis)
+
+    @property
+    def plan(self) -> Plan:
+        """Amazon's rate plan of each seller's operation."""
+        return Plan(self.settings.amazon_rate, self.settings.amazon_burst)
+
+    @cached_property
+    def counters(self) -> Counters:
+        """What all processes have counted."""
+        return Counters(self.redis)
 
     @cached_property
     def barrier(self) -> MisuseBarrier:
@@ -285,7 +297,7 @@ class SellerTools:
             marketplace_id=settings.marketplace_id,
             timeout=settings.amazon_timeout,
             md5_hex=settings.amazon_md5_hex,
-            on_rate=lambda operation, rate: self._tools.limiter.learn(self._bucket(operation), rate),
+            on_rate=lambda operation, rate: self._tools.limiter.learn(self.bucket(operation), rate),
         )
 
     @property
@@ -305,7 +317,7 @@ class SellerTools:
             invoice_type=self._secrets.invoice_type,
             timeout=settings.amazon_timeout,
             md5_hex=settings.amazon_md5_hex,
-            on_rate=lambda operation, rate: self._tools.limiter.learn(self._bucket(operation), rate),
+            on_rate=lambda operation, rate: self._tools.limiter.learn(self.bucket(operation), rate),
         )
 
     @cached_property
@@ -360,7 +372,7 @@ class SellerTools:
     def _client_id(self) -> str:
         return self._secrets.client_id or self._tools.settings.lwa_client_id
 
-    def _bucket(self, operation: str) -> str:
+    def bucket(self, operation: str) -> str:
         """Amazon counts per application, seller and operation; its two channels call theirs by the same names."""
         api = "delivery." if self._secrets.channel == DELIVERY and operation in OPERATIONS else ""
         return f"{self._client_id}:{self.issuer.seller_id}:{api}{operation}"
@@ -368,23 +380,23 @@ class SellerTools:
     @contextmanager
     def permit(self, operation: str, who: str) -> Iterator[None]:
         """Take a permit of Amazon's rate plan, or raise RetryLater with when to come; a 429 empties the bucket."""
-        settings = self._tools.settings
-        plan = Plan(settings.amazon_rate, settings.amazon_burst)
-        bucket = self._bucket(operation)
-        self._wait(bucket, plan, who, f"Amazon's rate plan of {operation}", version=self.version)
+        plan, bucket = self._tools.plan, self.bucket(operation)
+        self._wait(operation, bucket, plan, who, f"Amazon's rate plan of {operation}", version=self.version)
         try:
             yield
         except Throttled:
+            metrics.permit(operation, "throttled")
             self._tools.limiter.drain(bucket, plan)
             raise
 
     @contextmanager
     def consult_permit(self, chNFe: str, who: str) -> Iterator[None]:
         """Take one of the ten questions per key and hour that SEFAZ answers, or raise RetryLater."""
-        self._wait(f"consult:{chNFe}", CONSULTS, who, "SEFAZ's limit of questions per key")
+        self._wait("consulta", f"consult:{chNFe}", CONSULTS, who, "SEFAZ's limit of questions per key")
         yield
 
-    def _wait(self, bucket: str, plan: Plan, who: str, what: str, *, version: int = 0) -> None:
+    def _wait(self, operation: str, bucket: str, plan: Plan, who: str, what: str, *, version: int = 0) -> None:
         wait = self._tools.limiter.wait(bucket, plan, who, version=version)
+        metrics.permit(operation, "refused" if wait else "granted")
         if wait > timedelta():
             raise RetryLater("rate-limited", what, after=wait, counts=False)

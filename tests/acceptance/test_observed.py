@@ -1,13 +1,17 @@
-"""What a running installation tells of itself: its log as JSON, bound to shipment and task."""
+"""What a running installation tells of itself: its log, its metrics, whether it is ready."""
 
 import json
+import socket
+import time
+import urllib.request
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.conftest import Installation
 from workflow.sandbox.shipments import SELLER_ID, Example, demo_shipments
-from workflow.states import Stage
+from workflow.states import Stage, State
 
 pytestmark = pytest.mark.parametrize("installation", ["sqlite"], indirect=True)  # the database has no part in this
 
@@ -26,16 +30,43 @@ def logged(installation: Installation) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if not line.startswith("valkey ")]
 
 
-def test_each_line_of_a_workers_log_is_json_with_its_shipment_and_nothing_of_the_buyer(
-    installation: Installation,
-) -> None:
-    examples = demo_shipments(8)
-    installation.environment |= {"NFE_LOG_FORMAT": "json", "NFE_LOG_LEVEL": "DEBUG"}
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def told(port: int) -> dict[str, float]:
+    """The metrics by name and labels, as Prometheus would read them."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    return {
+        " ".join([sample.name, *(value for _, value in sorted(sample.labels.items()))]): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_a_running_installation_tells_of_itself_and_nothing_of_the_buyer(installation: Installation) -> None:
+    examples, port = demo_shipments(8), free_port()
+    installation.environment |= {"NFE_LOG_FORMAT": "json", "NFE_LOG_LEVEL": "DEBUG", "NFE_METRICS_PORT": str(port)}
     with installation.up() as process:
         installation.announce(*examples)
-        installation.rest(60)
+        states = list(installation.rest(60).values())
+        deadline = time.monotonic() + 15  # the last counts come within five seconds
+        while (metrics := told(port)).get("nfe_shipment_seconds_count ACCEPTED", 0) < states.count(State.ACCEPTED):
+            assert time.monotonic() < deadline, metrics
+            time.sleep(0.2)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+            assert answer.status == 200
         process.terminate()
         assert process.wait(60) == 0
+    assert_log(installation, examples)
+    assert_metrics(metrics, states)
+
+
+def assert_log(installation: Installation, examples: list[Example]) -> None:
+    """Each line is JSON; a stage's names its shipment and task, none names a buyer."""
     lines = logged(installation)
     settled = [line for line in lines if line["event"] == "settled"]
     assert {line["stage"] for line in settled} > {Stage.FETCH, Stage.GENERATE, Stage.AUTHORIZE, Stage.SUBMIT}
@@ -45,3 +76,18 @@ def test_each_line_of_a_workers_log_is_json_with_its_shipment_and_nothing_of_the
         assert (line["seller"], line["shipment"].split("/")[0]) == (SELLER_ID, SELLER_ID)
     everything = json.dumps(lines, ensure_ascii=False)
     assert not [text for example in examples for text in private(example) if text in everything]
+
+
+def assert_metrics(metrics: dict[str, float], states: list[str]) -> None:
+    """The numbers are those of the run."""
+    for state in set(states):
+        assert metrics[f"nfe_shipments {state}"] == states.count(state)
+    assert metrics["nfe_shipments_stopped unknown-sku"] == 1
+    assert metrics["nfe_stage_outcomes_total refused authorize"] == states.count(State.REJECTED)
+    assert metrics["nfe_polls_per_shipment_count ACCEPTED"] == states.count(State.ACCEPTED)
+    assert metrics["nfe_requests_total submitInvoice amazon 200"] >= states.count(State.ACCEPTED)
+    assert metrics["nfe_permits_total getShipmentDetails granted"] >= len(states) - states.count(State.CANCELLED)
+    assert metrics["nfe_worker_processes"] == 2
+    assert metrics["nfe_last_sweep_seconds"] < 10
+    assert metrics["nfe_certificate_seconds " + SELLER_ID] > 86400
+    assert metrics["nfe_oldest_due_seconds"] == 0

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import Select
 
 from workflow.catalog import Catalog
 from workflow.engine import Engine
@@ -51,6 +53,17 @@ def engine(store: Store, clock: Clock, settings: Settings) -> Engine:
         secrets=b"{}",
     )
     return Engine(store, settings, draw=lambda: 1.0)
+
+
+def plan_of(store: Store, statement: Select[Any]) -> str:
+    """How the database would answer, were the tables large."""
+    is_postgresql = store.engine.dialect.name == "postgresql"
+    sql = str(statement.compile(store.engine, compile_kwargs={"literal_binds": True}))
+    with store.reading() as connection:
+        if is_postgresql:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"
+        return " ".join(str(line) for line in connection.exec_driver_sql(f"{explain} {sql}").all())
 
 
 def notification(shipment: str = "FBA1", status: str = "Created", seller: str = SELLER) -> bytes:

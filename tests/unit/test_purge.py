@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from tests.unit.conftest import SELLER, Clock, notification
+from tests.unit.conftest import SELLER, Clock, notification, plan_of
 from workflow import purge as job
 from workflow.catalog import Catalog
 from workflow.engine import Engine
@@ -168,15 +168,8 @@ def test_a_note_that_only_the_signed_xml_proves_is_kept(
 
 
 def test_an_index_finds_what_is_to_be_purged(store: Store, clock: Clock, ended: Callable[..., str]) -> None:
-    is_postgresql = store.engine.dialect.name == "postgresql"
     ended()
-    statement = candidates(clock() - MONTH)
-    sql = str(statement.compile(store.engine, compile_kwargs={"literal_binds": True}))
-    with store.reading() as connection:
-        if is_postgresql:
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"
-        plan = " ".join(str(line) for line in connection.exec_driver_sql(f"{explain} {sql}").all())
+    plan = plan_of(store, candidates(clock() - MONTH))
     assert "ix_shipment_updated_at" in plan
     assert "SCAN shipment" not in plan
 

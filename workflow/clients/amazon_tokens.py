@@ -204,7 +204,7 @@ class Tokens:
             "user-agent": user_agent(),
             "accept": "application/json",
         }
-        request = Request("POST", self._lwa_url, headers, urlencode(form).encode(), asks=True)
+        request = Request("POST", self._lwa_url, headers, urlencode(form).encode(), asks=True, operation="token")
         return exchange(self._http, request, timeout=self._timeout, party="lwa")
 
     def _ask_restricted(self, path_template: str, method: str) -> tuple[str, int]:

@@ -6,6 +6,7 @@ that comes too early begins the hour anew, and after 50 blocks it may be for goo
 Source: MOC 7.0 Anexo I, 4.3; Nota Técnica 2018.002. A UF may set its limits lower.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from redis import Redis
@@ -93,6 +94,19 @@ class MisuseBarrier:
         except RedisError as error:
             raise _unavailable() from error
         return self._blocked_for
+
+    def blocks(self, sellers: Sequence[str], services: Sequence[str]) -> dict[str, list[timedelta]]:
+        """By service, for how long still it is shut to each seller that it is shut to; raise RedisError."""
+        asked = [(seller, service) for seller in sellers for service in services]
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for seller, service in asked:
+                pipeline.pttl(_name(seller, "blocked", service))
+            left = pipeline.execute()
+        found: dict[str, list[timedelta]] = {service: [] for service in services}
+        for (_, service), milliseconds in zip(asked, left, strict=True):
+            if milliseconds > 0:
+                found[service].append(timedelta(milliseconds=milliseconds))
+        return found
 
     def rejected(self, seller: str, digest: str) -> int:
         """Count a rejection of a document; how many the hour holds.

@@ -16,6 +16,7 @@ import urllib3
 from requests import exceptions as failures
 from urllib3.exceptions import NewConnectionError
 
+from workflow import metrics
 from workflow.errors import LostAnswer, Misconfigured, NfeError, RetryLater, SellerStopped
 
 #: Seconds to connect, name look-up and TCP: longer waits only hold a worker while the other side is down.
@@ -45,13 +46,17 @@ class Answer(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One HTTP request of ours; `asks` is True where repeating it changes nothing on the other side."""
+    """One HTTP request of ours; `asks` is True where repeating it changes nothing on the other side.
+
+    `operation` is what the other side calls it, for whoever counts.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
     asks: bool = False
+    operation: str = ""
 
     def lost(self, code: str, message: str) -> RetryLater:
         """The error for an answer that did not come or cannot be used."""
@@ -64,24 +69,33 @@ def exchange(http: requests.Session, request: Request, *, timeout: float, party:
     Raises RetryLater (not sent, or asked in vain), LostAnswer, Misconfigured, or SellerStopped where the server
     refuses the client certificate.
     """
+    with metrics.exchange(party, request.operation) as counted:
+        try:
+            answer = _send(http, request, timeout)
+        except (failures.InvalidHeader, UnicodeError):
+            # Not chained: the exception's text quotes the header, which may be a token.
+            raise Misconfigured(f"{party}-header", "a request header has characters HTTP forbids") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            meaning = _meaning(error, request, party)
+            counted.result = meaning.code
+            raise meaning from error
+        counted.result = str(answer.status)
+        return answer
+
+
+def _send(http: requests.Session, request: Request, timeout: float) -> Answer:
     deadline = time.monotonic() + timeout
-    try:
-        with http.request(
-            request.method,
-            request.url,
-            headers=dict(request.headers),
-            data=request.body,
-            timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            body = _read(response, deadline)
-            return Answer(response.status_code, response.headers, body)
-    except (failures.InvalidHeader, UnicodeError):
-        # Not chained: the exception's text quotes the header, which may be a token.
-        raise Misconfigured(f"{party}-header", "a request header has characters HTTP forbids") from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise _meaning(error, request, party) from error
+    with http.request(
+        request.method,
+        request.url,
+        headers=dict(request.headers),
+        data=request.body,
+        timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+        allow_redirects=False,
+        stream=True,
+    ) as response:
+        body = _read(response, deadline)
+        return Answer(response.status_code, response.headers, body)
 
 
 class _TooLong(OSError):

@@ -8,10 +8,13 @@ calls), cannot be emptied when Amazon answers 429 all the same, nor take a new r
 what is below.
 """
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -104,6 +107,13 @@ class Plan:
         return 1_000_000 / self.rate
 
 
+class Level(NamedTuple):
+    """How full a bucket is: permits that may be taken at once, and reserved slots of those who wait."""
+
+    free: int
+    waiting: int
+
+
 class RateLimiter:
     """Permits for whoever shares this Redis."""
 
@@ -134,6 +144,18 @@ class RateLimiter:
         except RedisError as error:
             raise _unavailable() from error
 
+    def look(self, buckets: Sequence[str], plan: Plan) -> list[Level]:
+        """How full the buckets are, without taking anything; raise RedisError."""
+        with self._redis.pipeline(transaction=False) as asked:
+            asked.time()
+            for full, slots, _ in map(_keys, buckets):
+                asked.get(full)
+                asked.zrange(slots, -1, -1, withscores=True)
+                asked.zcard(slots)
+            (seconds, micros), *found = asked.execute()
+        now = seconds * 1_000_000 + micros
+        return [_level(*found[i : i + 3], now=now, plan=plan) for i in range(0, len(found), 3)]
+
     def learn(self, bucket: str, rate: Decimal) -> None:
         """Take the rate of an `x-amzn-RateLimit-Limit` header, permits per second, for the next hour."""
         known, at = self._learnt.get(bucket, (None, 0.0))
@@ -144,6 +166,14 @@ class RateLimiter:
         except RedisError:
             return  # a hint only: the plan's own rate still holds
         self._learnt[bucket] = (rate, time.monotonic())
+
+
+def _level(kept: bytes | None, last: list[tuple[bytes, float]], slots: int, *, now: int, plan: Plan) -> Level:
+    if kept is None:
+        return Level(plan.burst, 0)
+    full, pace = (float(part) for part in kept.split())
+    waiting = slots if last and last[0][1] > now else 0  # passed slots are cleared by whoever asks next
+    return Level(max(0, math.floor(plan.burst - max(full - now, 0) / pace)), waiting)
 
 
 def _unavailable() -> RetryLater:

@@ -145,7 +145,7 @@ class SefazClient:
         method, expected = _METHODS[service]
         action = f"{_WSDL}/{SERVICES[service]}/{self._endpoints.method(url, method)}"
         headers = {"content-type": f'application/soap+xml; charset=utf-8; action="{action}"'}
-        request = Request("POST", url, headers, body, asks)
+        request = Request("POST", url, headers, body, asks, service if place.tpEmis == NORMAL else f"svc/{service}")
         answer = exchange(self._http, request, timeout=self._timeout, party="sefaz")
         if error := judge(request, answer):
             raise error

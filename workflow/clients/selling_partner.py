@@ -120,7 +120,7 @@ class SellingPartner:
         if call.body is not None:
             headers["content-type"] = "application/json"
             body = json.dumps(call.body).encode()
-        request = Request(call.method, self._base_url + call.path, headers, body, call.asks)
+        request = Request(call.method, self._base_url + call.path, headers, body, call.asks, call.operation)
         return exchange(self._http, request, timeout=self._timeout, party="amazon")
 
     def _report_rate(self, operation: str, answer: Answer) -> None:

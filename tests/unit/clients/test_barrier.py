@@ -154,3 +154,13 @@ def test_without_redis_nothing_is_sent() -> None:
     ):
         with pytest.raises(RetryLater, match="redis-unavailable"):
             call()
+
+
+def test_what_is_shut_to_whom_is_told_by_service(valkey: redis.Redis) -> None:
+    barrier = MisuseBarrier(valkey)
+    barrier.blocked("99999999000191", "consulta")
+    barrier.blocked("88888888000188", "consulta")
+    found = barrier.blocks(["99999999000191", "88888888000188", "77777777000177"], ["consulta", "autorizacao"])
+    assert {service: len(left) for service, left in found.items()} == {"consulta": 2, "autorizacao": 0}
+    assert all(timedelta() < left <= BLOCKED_FOR for left in found["consulta"])
+    assert barrier.blocks([], ["consulta"]) == {"consulta": []}

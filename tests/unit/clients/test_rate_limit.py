@@ -254,3 +254,12 @@ def test_a_faster_rate_shortens_the_waits_of_those_who_have_slots(limiter: RateL
     assert limiter.wait("faster", plan, "second") > timedelta(seconds=90)
     limiter.learn("faster", Decimal(10))
     assert limiter.wait("faster", plan, "second") <= timedelta(seconds=0.1)
+
+
+def test_looking_at_a_bucket_takes_nothing_of_it(limiter: RateLimiter) -> None:
+    plan = Plan(0.001, 3)
+    assert limiter.look(["b"], plan) == [(3, 0)]
+    assert taken(limiter, plan, range(5)) == ["0", "1", "2"]
+    assert limiter.look(["b", "another"], plan) == [(0, 2), (3, 0)]
+    assert limiter.look(["b"], plan) == [(0, 2)]
+    assert limiter.look([], plan) == []
