@@ -201,10 +201,10 @@ class SefazBook:
             if (cnpj, serie) == (asked.cnpj, asked.serie)
         )
 
-    def refused_on_demand(self, names: Collection[str]) -> Stat | None:
+    def refused_on_demand(self, names: Collection[str], operation: str = "NFeAutorizacao4") -> Stat | None:
         """The refusal somebody asked for about one of these names, used up by one; None without any."""
         for place, entry in enumerate(self._refusals):
-            if entry.match in names:
+            if entry.operation == operation and entry.match in names:
                 if entry.times == 1:
                     del self._refusals[place]
                 elif entry.times is not None:

@@ -20,6 +20,9 @@ def _situation(book: SefazBook, request: Request, chNFe: str) -> tuple[Stat, str
     if book.misuse.is_too_often(("consult", chNFe), limit):
         book.misuse.block(request.transmitter, request.operation)
         return stat("656", det=f"Mais de {limit} consultas da mesma chave em uma hora"), ""
+    wanted = book.refused_on_demand((chNFe,), "NFeConsultaProtocolo4")
+    if wanted is not None:
+        return wanted, ""
     if not access_key.is_valid(chNFe):
         return stat("236"), ""
     known = book.by_key.get(chNFe)

@@ -71,6 +71,9 @@ def _fault(book: SefazBook, evento: etree._Element, known: Authorised | None, *,
         return stat("572")
     if _is_correction(evento) and at_svc:
         return stat("491")
+    wanted = book.refused_on_demand((chNFe,), "NFeRecepcaoEvento4")
+    if wanted is not None:
+        return wanted
     if known is None:
         return stat("494", chNFe=chNFe)
     return _fault_of_known(book, evento, known)

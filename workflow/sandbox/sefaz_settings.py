@@ -47,13 +47,20 @@ class SefazSettings(BaseModel):
 
 
 class Refusal(BaseModel):
-    """A refusal on demand: `match` is a key, a number, a buyer's CPF or CNPJ, or a word of infCpl or xPed."""
+    """A refusal on demand, of an NF-e unless another `operation` is named.
+
+    `match` is a key, a number, a buyer's CPF or CNPJ, or a word of infCpl or xPed; of a question or an event it is the
+    key, of a voiding its first number.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     match: str = Field(min_length=1)
     cStat: str = Field(pattern=r"^\d{3,4}$")
     xMotivo: str | None = None
+    operation: Literal["NFeAutorizacao4", "NFeConsultaProtocolo4", "NFeRecepcaoEvento4", "NFeInutilizacao4"] = (
+        "NFeAutorizacao4"
+    )
     times: int | None = Field(default=None, ge=1)
 
 

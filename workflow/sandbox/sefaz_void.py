@@ -29,7 +29,7 @@ def void(book: SefazBook, request: Request) -> str:
 def _fault(book: SefazBook, request: Request, wanted: Voided) -> Stat | None:
     trusted = book.authority if book.settings.chain else None
     signer = signer_stat(request.message, cnpj=wanted.cnpj, now=book.now(), trusted=trusted)
-    return signer or _range_fault(book, wanted)
+    return signer or book.refused_on_demand(request.names, "NFeInutilizacao4") or _range_fault(book, wanted)
 
 
 def _range_fault(book: SefazBook, wanted: Voided) -> Stat | None:

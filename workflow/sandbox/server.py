@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -84,6 +85,8 @@ class Listening(NamedTuple):
 
 
 Opener = Callable[[], Awaitable[Listening]]
+#: Unix time.
+Clock = Callable[[], float]
 
 
 class Started(Generic[Book]):
@@ -148,12 +151,13 @@ def start_amazon(
     settings: AmazonSettings | None = None,
     shipments: Iterable[Shipment] = (),
     static: bool = False,
+    clock: Clock = time.time,
 ) -> Started[AmazonBook]:
     """Start a local Amazon on a thread; port 0 is a free one, `memory` a folder that outlives it.
 
     In static mode it knows the official examples only.
     """
-    book = _amazon_book(memory, settings, shipments)
+    book = _amazon_book(memory, settings, shipments, clock)
     return Started(book, lambda: _open_amazon(book, port, static=static))
 
 
@@ -164,9 +168,10 @@ def start_sefaz(
     *,
     memory: Path | None = None,
     settings: SefazSettings | None = None,
+    clock: Clock = time.time,
 ) -> Started[SefazBook]:
     """Start a local SEFAZ on a thread; its certificates are kept in `folder`, what it decided in `memory`."""
-    book = _sefaz_book(memory, settings)
+    book = _sefaz_book(memory, settings, clock)
     return Started(book, lambda: _open_sefaz(book, port, control_port, folder))
 
 
@@ -201,17 +206,20 @@ def serve_sefaz(
     _serve(opener, as_json=as_json, parent_death=parent_death)
 
 
-def _amazon_book(memory: Path | None, settings: AmazonSettings | None, shipments: Iterable[Shipment]) -> AmazonBook:
+def _amazon_book(
+    memory: Path | None, settings: AmazonSettings | None, shipments: Iterable[Shipment], clock: Clock = time.time
+) -> AmazonBook:
     journal = memory / "amazon.jsonl" if memory else None
-    book = AmazonBook(settings or AmazonSettings(), journal=journal)
+    book = AmazonBook(settings or AmazonSettings(), clock=clock, journal=journal)
     for shipment in shipments:
         if book.find(shipment.shipment_id, None) is None:
             book.add(shipment)
     return book
 
 
-def _sefaz_book(memory: Path | None, settings: SefazSettings | None) -> SefazBook:
-    return SefazBook(settings or SefazSettings(), journal=memory / "sefaz.jsonl" if memory else None)
+def _sefaz_book(memory: Path | None, settings: SefazSettings | None, clock: Clock = time.time) -> SefazBook:
+    journal = memory / "sefaz.jsonl" if memory else None
+    return SefazBook(settings or SefazSettings(), clock=clock, journal=journal)
 
 
 async def _open_amazon(book: AmazonBook, port: int, *, static: bool) -> Listening:

@@ -24,3 +24,14 @@ def test_a_unit_may_tell_that_another_key_holds_the_number(
     assert key_in(found.xMotivo) == (conftest.key_in(first) if names_it else None)
     assert client.consult(conftest.key_in(note(2)), **SP).cStat == "217"
     assert client.consult(conftest.key_in(first), **SP).cStat == "100"
+
+
+def test_a_question_is_answered_on_demand_and_the_note_is_still_there(
+    seller: Seller, client: SefazClient, note: Draw
+) -> None:
+    nfe = note()
+    client.authorize(nfe, **SP, idLote="1")
+    key = conftest.key_in(nfe)
+    asked = {"match": key, "cStat": "110", "operation": "NFeConsultaProtocolo4", "times": 1}
+    seller.control("refusals", asked)
+    assert [client.consult(key, **SP).cStat for _ in range(2)] == ["110", "100"]

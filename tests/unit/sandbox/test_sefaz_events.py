@@ -118,3 +118,12 @@ def test_a_correction_outlives_a_restart(seller: Seller, client: SefazClient, nf
     assert again.by_key[known.chNFe].corrections == {"1": "<procEventoNFe/>"}
     assert again.next_protocol("35").endswith("0000000010")
     again.close()
+
+
+def test_an_event_is_refused_on_demand_and_the_note_stays_authorised(
+    seller: Seller, client: SefazClient, nfe: bytes
+) -> None:
+    key = conftest.key_in(nfe)
+    seller.control("refusals", {"match": key, "cStat": "219", "operation": "NFeRecepcaoEvento4", "times": 1})
+    answers = [seller.cancel(nfe, seller.sefaz.book.by_key[key].nProt) for _ in range(2)]
+    assert [answer.findtext(f".//{NFE}infEvento/{NFE}cStat") for answer in answers] == ["219", "135"]

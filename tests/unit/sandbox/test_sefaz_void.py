@@ -73,3 +73,8 @@ def test_after_a_lost_answer_the_same_bytes_say_563(seller: Seller, client: Sefa
     with pytest.raises(Exception, match="sefaz-connection-lost"):
         client.void(signed, **SP)
     assert client.void(signed, **SP).cStat == "563"
+
+
+def test_a_voiding_is_refused_on_demand_by_its_first_number(seller: Seller, client: SefazClient) -> None:
+    seller.control("refusals", {"match": "2", "cStat": "266", "operation": "NFeInutilizacao4", "times": 1})
+    assert [void(seller, client, 2, 3).cStat for _ in range(2)] == ["266", "102"]
