@@ -89,7 +89,7 @@ def run(*, ring: Ring = _no_ring) -> None:
 
 
 def _fail(message: str) -> None:
-    display.errors.print(f"nfe: {message}", style="red", markup=False)
+    display.errors.print(f"nfe: {message}", style="red")
     sys.exit(1)
 
 
@@ -223,11 +223,11 @@ def reconcile(
         display.as_json({"dry_run": dry_run, "counts": came.counts, "due": came.due, "wrong": wrong})
     else:
         for id in came.due:
-            display.console.print(id, markup=False)
+            display.console.print(id)
         counts = ", ".join(f"{count} {name}" for name, count in sorted(came.counts.items()))
-        display.errors.print(f"{counts or 'nothing'}{' (only looked)' if dry_run else ''}", markup=False)
+        display.errors.print(f"{counts or 'nothing'}{' (only looked)' if dry_run else ''}")
     for line in came.wrong:
-        display.errors.print(f"nfe: {file} line {line.line}: {line.reason}", style="red", markup=False)
+        display.errors.print(f"nfe: {file} line {line.line}: {line.reason}", style="red")
     if came.wrong:
         raise typer.Exit(1)
 

@@ -30,12 +30,12 @@ def check(
         try:
             verdicts[file] = _verdict(file, datetime.now(UTC) if now else None)
         except Invalid as error:
-            display.errors.print(f"nfe: {error}", style="red", markup=False)
+            display.errors.print(f"nfe: {error}", style="red")
     if json:
         display.as_json([_verdict_facts(file, verdict) for file, verdict in verdicts.items()])
     else:
         for file, verdict in verdicts.items():
-            display.console.print(f"{file}: {verdict.cStat} {verdict.xMotivo}", markup=False)
+            display.console.print(f"{file}: {verdict.cStat} {verdict.xMotivo}")
             found = [breach._asdict() for breach in verdict.breaches]
             if found:
                 display.table(found, ["severity", "cStat", "field", "place", "message"])

@@ -34,7 +34,7 @@ def connect(file: Annotated[Path, typer.Argument(help="FILE.toml")]) -> None:
     read = connector_file.register(Vendors(tools.store), file)
     every = tools.settings.customer_invoices_every
     scheduled = f"pulled every {every} while `nfe up` runs" if every else "pulled on command only"
-    display.console.print(f"connector {read.name}: {read.base_url}, {scheduled}", markup=False)
+    display.console.print(f"connector {read.name}: {read.base_url}, {scheduled}")
 
 
 @app.command("connectors")
@@ -100,7 +100,7 @@ def get(
         output.write_bytes(file.content)
     except OSError as error:
         raise Invalid("unwritable-file", f"{output}: {error.strerror}; choose another path") from error
-    display.errors.print(f"{output} is written", markup=False)
+    display.errors.print(f"{output} is written")
 
 
 @app.command("list")
@@ -165,8 +165,8 @@ def _tell(name: str, tally: Tally, *, json: bool) -> None:
         problems = [{"purchase_order_number": number, "problem": problem} for number, problem in tally.problems]
         display.as_json({"connector": name} | facts | {"problems": problems})
     else:
-        display.console.print(f"{name}: {tally}", markup=False)
+        display.console.print(f"{name}: {tally}")
 
 
 def _warn(message: str) -> None:
-    display.errors.print(f"nfe: {message}", style="yellow", markup=False)
+    display.errors.print(f"nfe: {message}", style="yellow")

@@ -64,13 +64,13 @@ def reseal(
         found = key_book.reseal(tools.store, tell=tell)
     display.console.print(f"{found.done} stored fields sealed anew with key {tools.store.vault.ids[0]}")
     for mistake, count in found.failed.items():
-        display.errors.print(f"nfe: {count} of {mistake}", style="red", markup=False)
+        display.errors.print(f"nfe: {count} of {mistake}", style="red")
     if found.failed:
         raise typer.Exit(1)
     left = key_book.older(tools.store)
     if left:
         told = f"nfe: {left} more came from a part that still seals with an older key; restart it, then run this again"
-        display.errors.print(told, style="yellow", markup=False)
+        display.errors.print(told, style="yellow")
         raise typer.Exit(1)
     if len(tools.store.vault.ids) > 1:
         display.console.print("the older keys seal nothing any more: they can go once every part was restarted")

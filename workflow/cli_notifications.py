@@ -35,7 +35,7 @@ def setup_notifications(
     if not json:
         # Before Amazon is asked: it refuses a queue that it may not write to.
         print(text.dumps(policy, indent=2), flush=True)
-        display.console.print(ADVICE, markup=False)
+        display.console.print(ADVICE)
     agreed = setup(_api(seller), queue_arn, dry_run=dry_run)
     if json:
         display.as_json({"policy": policy, "dry_run": dry_run} | agreed._asdict())
@@ -77,4 +77,4 @@ def _api(seller: str) -> NotificationsApi:
 def _tell(agreed: Agreed, seller: str, verb: str) -> None:
     said = "; ".join(agreed.steps) or "nothing to do"
     ids = f"destination {agreed.destination_id or '-'}, subscription {agreed.subscription_id or '-'}"
-    display.console.print(f"seller {seller}: {verb if agreed.steps else ''}{said} ({ids})", markup=False)
+    display.console.print(f"seller {seller}: {verb if agreed.steps else ''}{said} ({ids})")

@@ -44,7 +44,7 @@ def list_numbers(
         display.table(rows, COLUMNS)
         for standing in standings:
             style = "red" if standing.gaps else None
-            display.errors.print(_line(standing), style=style, markup=False)
+            display.errors.print(_line(standing), style=style)
     if any(standing.gaps for standing in standings):
         raise typer.Exit(1)
 
@@ -75,7 +75,7 @@ def void_numbers(
         try:
             void(tools, id, reason=reason, tell=_tell)
         except NfeError as error:
-            display.errors.print(f"nfe: {id}: {error}", style="red", markup=False)
+            display.errors.print(f"nfe: {id}: {error}", style="red")
             failed = error
     if failed is not None:
         raise typer.Exit(1)
@@ -94,12 +94,12 @@ def start(
     before = NumberBook(tools.store).start(where, next_number, actor=me())
     left = f"; {before} to {next_number - 1} are another system's" if 0 < before < next_number else ""
     said = f"series {where.series}, tpAmb {where.environment}, CNPJ {where.cnpj}: next {next_number}{left}"
-    display.console.print(said, markup=False)
+    display.console.print(said)
     if where.series != issuer.serie:
         told = (
             f"nfe: {seller} issues in series {issuer.serie}; put serie = {where.series} into its file to use this one"
         )
-        display.errors.print(told, style="yellow", markup=False)
+        display.errors.print(told, style="yellow")
 
 
 @app.command("proof")
@@ -142,13 +142,13 @@ def _foresee(tools: Tools, seller: str) -> None:
     uf = Issuer.parse(_row(tools, seller).issuer).address.uf
     voidings = Voidings(tools.store)
     for made in voidings.open(seller):
-        display.console.print(f"{made.range} would be sent again", markup=False)
+        display.console.print(f"{made.range} would be sent again")
     for found in voidings.ranges(seller, uf):
-        display.console.print(f"{found} would be voided", markup=False)
+        display.console.print(f"{found} would be voided")
 
 
 def _tell(answered: Answered) -> None:
-    display.console.print(f"{answered.range} {answered.fate}: {answered.code} {answered.reason}", markup=False)
+    display.console.print(f"{answered.range} {answered.fate}: {answered.code} {answered.reason}")
 
 
 def _line(standing: Standing) -> str:

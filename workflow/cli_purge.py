@@ -53,7 +53,7 @@ def purge(
         told = (
             f"nfe: {waiting.stopped} shipments as old keep their data until a person decides; see: nfe list --stopped"
         )
-        display.errors.print(told, style="yellow", markup=False)
+        display.errors.print(told, style="yellow")
 
 
 def _remove(tools: Tools, seller: str, *, dry_run: bool, yes: bool) -> None:
@@ -62,7 +62,7 @@ def _remove(tools: Tools, seller: str, *, dry_run: bool, yes: bool) -> None:
     unused = len(book.numbers(seller_id=seller, status=NumberStatus.UNUSED))
     if unused:
         told = f"nfe: {unused} numbers of {seller} are not voided, and cannot be afterwards; first: nfe numbers void"
-        display.errors.print(told, style="yellow", markup=False)
+        display.errors.print(told, style="yellow")
     if dry_run:
         display.console.print(f"{seller}: would be removed but its archive; {moving} shipments still on their way")
         return

@@ -83,7 +83,7 @@ def run(count: int, data: Path | None, *, wait: bool) -> int:
 
 
 def _say(line: str) -> None:
-    display.console.print(line, markup=False)
+    display.console.print(line)
 
 
 def _folder(data: Path | None) -> Path:

@@ -1,6 +1,10 @@
-"""How commands show things: rich tables on a terminal, plain tab-separated lines when piped, JSON when asked."""
+"""How commands show things: rich tables on a terminal, plain tab-separated lines when piped, JSON when asked.
+
+Whatever stood in a file, an answer or an argument: no text that is shown gives a terminal orders, or is markup.
+"""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,13 +12,32 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+from workflow.privacy import one_line
 
+
+class _Plain(Console):
+    """A console that shows texts as they are, but for what a terminal would obey."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As Console's; a text may have several lines."""
+        super().print(*(_seen(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+def _seen(text: str) -> str:
+    return "\n".join(one_line(line) for line in text.split("\n"))
+
+
+console, errors = _Plain(), _Plain(stderr=True)
+
+#: What JSON may hold as it is, and a terminal may obey.
+_UNSEEN = re.compile(r"[^\x20-\x7e\n]")
 #: How an outcome or a state is coloured on a terminal.
 COLOURS = {
     "ACCEPTED": "green", "AUTHORIZED": "green", "done": "green", "ok": "green",
@@ -31,7 +54,7 @@ def plain(value: object) -> str:
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, bool):
         return "yes" if value else ""
-    return str(value)
+    return one_line(str(value))
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -39,7 +62,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     if not sys.stdout.isatty():
         print("\t".join(columns))
         for row in rows:
-            print("\t".join(plain(row[column]).replace("\t", " ") for column in columns))
+            print("\t".join(plain(row[column]) for column in columns))
         return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -51,7 +74,8 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
 
 def as_json(value: object) -> None:
     """Any value of ours as JSON, moments in ISO."""
-    print(json.dumps(value, default=lambda odd: plain(odd), ensure_ascii=False, indent=2))
+    text = json.dumps(value, default=lambda odd: plain(odd), ensure_ascii=False, indent=2)
+    print(_UNSEEN.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text))
 
 
 @contextmanager
@@ -63,6 +87,5 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         yield lambda count: bar.advance(line, count)
 
 
-def _coloured(text: str) -> str:
-    colour = COLOURS.get(text)
-    return f"[{colour}]{text}[/]" if colour else escape(text)
+def _coloured(text: str) -> Text:
+    return Text(text, style=COLOURS.get(text, ""))

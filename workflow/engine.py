@@ -9,7 +9,8 @@ import random
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -20,8 +21,11 @@ from sqlalchemy import Connection
 from workflow import metrics
 from workflow.catalog import SELLER_STOPPED, Catalog
 from workflow.clients.notifications import CANCELLED, CREATED, IDENTIFIER, Notification, parse
-from workflow.errors import Invalid, Misconfigured, NfeError, RetryLater, SellerStopped
+from workflow.errors import Invalid, Misconfigured, NfeError, Refused, RetryLater, SellerStopped
 from workflow.logs import logger
+from workflow.models import DocumentKind
+from workflow.nfe.tables import cstat_texts
+from workflow.privacy import discreet, values_of, without
 from workflow.settings import Settings
 from workflow.states import SETTLED, Stage, State, is_allowed, next_stage, remaining
 from workflow.store import ASKED, WITHDRAWN, Claim, Left, Notice, Settlement, Store, shipment_id
@@ -189,6 +193,7 @@ class Engine:
             metrics.stage_skipped(stage)
             return Outcome(Kind.SKIPPED)
         found, crashes = self._act(claim, stage, act)
+        found = self._discreet(claim, found)
         outcome, settlement = self._judge(claim, stage, found, crashes)
         # The chain's next link looks at once; where it has none for the new state, the sweeper must.
         ring_after = self._settings.ring_again if outcome.goes_on else NOW
@@ -228,6 +233,27 @@ class Engine:
         if not is_allowed(stage, claim.state, done.state):
             raise AssertionError(f"{stage} may not lead from {claim.state} to {done.state}")
         return done, 0
+
+    def _discreet(self, claim: Claim, found: Done | NfeError) -> Done | NfeError:
+        """The same, its words without the buyer's own data: from here they go to history, log and Flower."""
+        if isinstance(found, Done):
+            if found.reason is None or found.reason == cstat_texts().get(found.code or ""):
+                return found
+            values = self._buyers(claim)
+            return replace(
+                found, code=found.code and without(found.code, values), reason=discreet(found.reason, values)
+            )
+        if isinstance(found, RetryLater) and not found.counts:
+            return found  # nobody failed: the words are ours
+        values, said = self._buyers(claim), copy(found)
+        said.code, said.message = without(found.code, values), discreet(found.message, values)
+        return said
+
+    def _buyers(self, claim: Claim) -> list[str]:
+        try:
+            return values_of(self.store.document(claim.id, DocumentKind.DETAILS) or b"")
+        except NfeError:
+            return []  # purged, or under a lost key: what has a private form is still known
 
     def _judge(self, claim: Claim, stage: Stage, found: Done | NfeError, crashes: int) -> tuple[Outcome, Settlement]:
         if isinstance(found, Done):
@@ -295,6 +321,7 @@ class Engine:
         return Outcome(Kind.WAITING, claim.state, error.code, error.message, wait), settlement
 
     def _stop(self, claim: Claim, error: NfeError, *, stop_code: str) -> tuple[Outcome, Settlement]:
+        answer = error.answer if isinstance(error, Refused) else b""
         settlement = Settlement(
             state=claim.state,
             outcome=str(Kind.STOPPED),
@@ -303,6 +330,7 @@ class Engine:
             code=error.code,
             reason=error.message,
             stop_code=stop_code,
+            documents=(Left(DocumentKind.REJECTION, answer),) if answer else (),
             also=self._held(claim) if stop_code == SELLER_STOPPED else None,
         )
         return Outcome(Kind.STOPPED, claim.state, error.code, error.message), settlement

@@ -30,7 +30,11 @@ class Invalid(NfeError):
 
 
 class Refused(NfeError):
-    """The other side refused; the code and the reason are its own, verbatim."""
+    """The other side refused; the code and the reason are its own. `answer` is its whole answer, to be sealed."""
+
+    def __init__(self, code: str, message: str, *, answer: bytes = b"") -> None:
+        super().__init__(code, message)
+        self.answer = answer
 
 
 class SellerStopped(NfeError):

@@ -1,12 +1,24 @@
-"""Logging: constant messages, facts as fields, one line each; never a name, a CPF, an address, a token."""
+"""Logging: constant messages, facts as fields, one line each; never a name, a CPF, an address, a token.
+
+Our own lines keep to it where they are written. What others write (libraries, exceptions) passes `workflow.privacy`,
+and no text can end its line or give a terminal orders.
+"""
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
+from workflow.privacy import masked, one_line
 from workflow.settings import Settings
 
+#: Fields whose values are made here, of characters that need no look.
+OURS = frozenset({"timestamp", "level", "task_id", "shipment", "seller", "stage", "state", "outcome", "task"})
+#: Characters of one value: a library may write a whole document.
+LONGEST = 8000
+LINES = frozenset({"exception", "stack"})
 #: Who would tell too much: URLs, a line per sweep, each task a second time beside the engine's own line.
 QUIET = (
     "urllib3",
@@ -48,6 +60,7 @@ def configure(settings: Settings) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _discreet,
                 last,
             ],
         )
@@ -58,6 +71,15 @@ def configure(settings: Settings) -> None:
     logging.captureWarnings(True)  # else they are lines of another form
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _discreet(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Every text of a line without private forms and control characters; only an exception has lines of its own."""
+    for name, value in event.items():
+        if isinstance(value, str) and name not in OURS:
+            lines = value[:LONGEST].splitlines() if name in LINES else [value[:LONGEST]]
+            event[name] = "\n".join(one_line(masked(line)) for line in lines)
+    return event
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

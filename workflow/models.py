@@ -34,7 +34,7 @@ class DocumentKind(StrEnum):
     DETAILS = "details"  # JSON, Amazon's getShipmentDetails
     NFE = "nfe"  # signed XML, before the first send
     NFEPROC = "nfeproc"  # the same bytes with SEFAZ's protocol
-    REJECTION = "rejection"  # XML or text, SEFAZ's answer
+    REJECTION = "rejection"  # XML or JSON: how SEFAZ or Amazon refused
     VERDICT = "verdict"  # JSON, Amazon's getInvoiceStatus
     CANCELLATION = "cancellation"  # XML, procEventoNFe
 

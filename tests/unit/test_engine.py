@@ -1,6 +1,7 @@
 """Claim, act, settle: on SQLite and on PostgreSQL."""
 
 import doctest
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ import pytest
 from tests.unit.conftest import SELLER, Clock, notification
 from workflow import engine as engine_module
 from workflow.engine import SELLER_STOPPED, Done, Engine, Kind, Reception
-from workflow.errors import Invalid, LostAnswer, Misconfigured, RetryLater, SellerStopped
+from workflow.errors import Invalid, LostAnswer, Misconfigured, NfeError, Refused, RetryLater, SellerStopped
 from workflow.models import DocumentKind
 from workflow.settings import Settings
 from workflow.states import Stage, State
@@ -311,3 +312,54 @@ def test_a_cancellation_that_comes_while_a_stage_works_is_due_at_once(
 def test_a_way_that_the_table_does_not_know_is_a_bug(engine: Engine, notify: Notify) -> None:
     with pytest.raises(AssertionError, match="may not lead"):
         engine.advance(notify(), Stage.FETCH, lambda claim: Done(state=State.ACCEPTED))
+
+
+# -- whose words they are -------------------------------------------------------------------------------------
+
+BUYER = json.dumps({"payload": {"BuyerName": "Zuleica Peçanha", "ShippingAddress": {"Phone": "11988776655"}}}).encode()
+ECHO = "Destinatário ZULEICA PECANHA, fone (11) 98877-6655, é inválido"
+
+
+def echoing(found: NfeError | Done) -> Callable[[Claim], Done]:
+    """A stage that finds or raises this."""
+
+    def act(claim: Claim) -> Done:
+        if isinstance(found, NfeError):
+            raise found
+        return found
+
+    return act
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Refused("InvalidInput", ECHO, answer=b'{"errors": []}'),
+        Invalid("225", ECHO),
+        SellerStopped("230", ECHO),
+        LostAnswer("103", ECHO),
+        Invalid("Zuleica", ECHO),
+        Done(state=State.GENERATED, reason=ECHO, code="150"),
+    ],
+    ids=lambda found: type(found).__name__,
+)
+def test_what_the_other_side_quotes_of_the_buyer_is_in_no_reason(
+    engine: Engine, store: Store, notify: Notify, found: NfeError | Done
+) -> None:
+    id = notify()
+    engine.advance(
+        id, Stage.FETCH, lambda claim: Done(state=State.FETCHED, documents=(Left(DocumentKind.DETAILS, BUYER),))
+    )
+    outcome = engine.advance(id, Stage.GENERATE, echoing(found))
+    line = store.history(id)[-1]
+    assert line.reason == outcome.reason == "Destinatário *** ***, fone (***, é inválido"
+    assert "Zuleica" not in str(line.code)
+    seller = engine.catalog.seller(SELLER)
+    assert seller is not None
+    assert "ZULEICA" not in str(seller.stop_reason)
+
+
+def test_a_refusal_is_kept_whole_and_sealed(engine: Engine, store: Store, notify: Notify) -> None:
+    id = notify()
+    engine.advance(id, Stage.FETCH, raises(Refused("InvalidInput", "no such shipment", answer=b"whole")))
+    assert store.document(id, DocumentKind.REJECTION) == b"whole"

@@ -15,8 +15,7 @@ from urllib.parse import quote
 import requests
 
 from workflow.clients.amazon_tokens import Tokens
-from workflow.clients.exchange import Answer
-from workflow.clients.selling_partner import Call, SellingPartner, Throttled, Token, content_of, one_line, problem_of
+from workflow.clients.selling_partner import Call, SellingPartner, Throttled, Token, content_of, one_line, refusal
 from workflow.errors import Invalid, Refused, RetryLater
 
 __all__ = ["AmazonClient", "InvoiceStatus", "NoSuchShipment", "Throttled", "content_md5", "known_verdict", "member"]
@@ -37,10 +36,6 @@ class InvoiceStatus(NamedTuple):
 
 class NoSuchShipment(Refused):
     """Amazon knows no such shipment, or does not know it yet."""
-
-    def __init__(self, call: Call, answer: Answer) -> None:
-        problem = problem_of(answer)
-        super().__init__(problem.code, f"{call.operation}: {problem.message}")
 
 
 class AmazonClient:
@@ -65,10 +60,11 @@ class AmazonClient:
 
     def shipment_details(self, shipment_id: str) -> bytes:
         """The JSON bytes of getShipmentDetails as received: an object, not looked into. NoSuchShipment on 404."""
-        call = Call("getShipmentDetails", "GET", _path(shipment_id), also=(404,))
+        call = Call("getShipmentDetails", "GET", _path(shipment_id), also=(404,), asks_about_buyer=True)
         answer = self._api.call(call, self._restricted)
         if answer.status == 404:
-            raise NoSuchShipment(call, answer)
+            refused = refusal(call, answer)
+            raise NoSuchShipment(refused.code, refused.message, answer=refused.answer)
         content_of(call, answer)
         return answer.body
 

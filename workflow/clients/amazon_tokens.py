@@ -25,7 +25,6 @@ from workflow.clients.selling_partner import (
     Throttled,
     Token,
     object_of,
-    one_line,
     user_agent,
 )
 from workflow.errors import NfeError, Refused, RetryLater, SellerStopped
@@ -38,6 +37,9 @@ LIFE = 3600
 _RESTRICTED_PATH = "/tokens/2021-03-01/restrictedDataToken"
 #: A token goes into a header: visible ASCII only, at most the documented 2,048 bytes (and some).
 _TOKEN = re.compile(r"[!-~]{1,8192}")
+
+#: An error's name (RFC 6749, 5.2); a text might quote what we sent.
+_LWA_ERROR = re.compile(r"[a-z_]{1,40}")
 
 #: Login with Amazon's errors that a person must mend, and how (RFC 6749, 5.2; LWAExceptionErrorCode of Amazon's SDK).
 _MEND = {
@@ -247,5 +249,5 @@ def _lwa_meaning(answer: Answer) -> NfeError:
         return Throttled("Login with Amazon")
     if mend := _MEND.get(error):
         return SellerStopped(f"lwa-{error.replace('_', '-')}", f"Login with Amazon refuses: {mend}")
-    said = one_line(error) or f"HTTP {answer.status}"
+    said = error if _LWA_ERROR.fullmatch(error) else f"HTTP {answer.status}"
     return RetryLater(f"lwa-http-{answer.status}", f"Login with Amazon cannot answer now: {said}")

@@ -3,6 +3,7 @@
 What a cStat means for a shipment is in `workflow.nfe.reactions`.
 """
 
+import re
 from typing import NamedTuple
 
 from workflow.clients.soap import Part
@@ -41,15 +42,15 @@ class Authorization(NamedTuple):
         if batch.text("cStat") == BATCH_PROCESSED:
             decided = batch.inside("protNFe").inside("infProt")
         return cls(
-            cStat=decided.required("cStat"),
-            xMotivo=decided.text("xMotivo") or "",
+            cStat=decided.cStat,
+            xMotivo=decided.xMotivo,
             chNFe=decided.text("chNFe"),
             nProt=decided.text("nProt"),
             dhRecbto=decided.text("dhRecbto"),
             protNFe=protocol.xml() if protocol else None,
-            batch_cStat=batch.required("cStat"),
-            batch_xMotivo=batch.text("xMotivo") or "",
-            nRec=batch.text("infRec", "nRec") or batch.text("nRec"),
+            batch_cStat=batch.cStat,
+            batch_xMotivo=batch.xMotivo,
+            nRec=_receipt(batch.text("infRec", "nRec") or batch.text("nRec")),
             tMed=_whole(batch.text("infRec", "tMed")),
         )
 
@@ -69,8 +70,8 @@ class Consultation(NamedTuple):
         """Read retConsSitNFe."""
         protocol = found.child("protNFe")
         return cls(
-            cStat=found.required("cStat"),
-            xMotivo=found.text("xMotivo") or "",
+            cStat=found.cStat,
+            xMotivo=found.xMotivo,
             chNFe=found.text("chNFe"),
             nProt=protocol.text("infProt", "nProt") if protocol else None,
             protNFe=protocol.xml() if protocol else None,
@@ -90,8 +91,8 @@ class ServiceStatus(NamedTuple):
     def of(cls, found: Part) -> "ServiceStatus":
         """Read retConsStatServ."""
         return cls(
-            cStat=found.required("cStat"),
-            xMotivo=found.text("xMotivo") or "",
+            cStat=found.cStat,
+            xMotivo=found.xMotivo,
             tMed=_whole(found.text("tMed")),
             dhRetorno=found.text("dhRetorno"),
         )
@@ -117,14 +118,14 @@ class EventResult(NamedTuple):
         if batch.text("cStat") == EVENTS_PROCESSED:
             decided = batch.inside("retEvento").inside("infEvento")
         return cls(
-            cStat=decided.required("cStat"),
-            xMotivo=decided.text("xMotivo") or "",
+            cStat=decided.cStat,
+            xMotivo=decided.xMotivo,
             chNFe=decided.text("chNFe"),
             nProt=decided.text("nProt"),
             dhRegEvento=decided.text("dhRegEvento"),
             retEvento=receipt.xml() if receipt else None,
-            batch_cStat=batch.required("cStat"),
-            batch_xMotivo=batch.text("xMotivo") or "",
+            batch_cStat=batch.cStat,
+            batch_xMotivo=batch.xMotivo,
         )
 
 
@@ -142,8 +143,8 @@ class VoidResult(NamedTuple):
         """Read retInutNFe."""
         decided = found.inside("infInut")
         return cls(
-            cStat=decided.required("cStat"),
-            xMotivo=decided.text("xMotivo") or "",
+            cStat=decided.cStat,
+            xMotivo=decided.xMotivo,
             nProt=decided.text("nProt"),
             dhRecbto=decided.text("dhRecbto"),
             retInutNFe=found.xml(),
@@ -183,8 +184,8 @@ class Taxpayer(NamedTuple):
         """Read retConsCad."""
         told = found.inside("infCons")
         return cls(
-            cStat=told.required("cStat"),
-            xMotivo=told.text("xMotivo") or "",
+            cStat=told.cStat,
+            xMotivo=told.xMotivo,
             registrations=tuple(Registration.of(one) for one in told.children("infCad")),
         )
 
@@ -208,5 +209,10 @@ class Taxpayer(NamedTuple):
 NOT_OFFERED = Taxpayer("not-offered", "the UF does not tell who its taxpayers are", ())
 
 
+def _receipt(number: str | None) -> str | None:
+    return number if number and re.fullmatch(r"[0-9]{15}", number) else None
+
+
 def _whole(number: str | None) -> int | None:
-    return int(number) if number and number.isdecimal() else None
+    """Up to four digits, as the schema has it: more are no seconds."""
+    return int(number) if number and re.fullmatch(r"[0-9]{1,4}", number) else None

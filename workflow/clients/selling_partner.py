@@ -14,26 +14,39 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import requests
 
 from workflow.clients.exchange import Answer, Request, exchange
 from workflow.errors import NfeError, Refused, RetryLater, SellerStopped
+from workflow.privacy import discreet, only
 
 #: Amazon's longest User-Agent.
 LONGEST_USER_AGENT = 500
 #: A person reads it in a list: one line.
 LONGEST_MESSAGE = 200
 
-#: What Amazon's text may quote and nobody may read in a log: e-mail, CPF, CNPJ, CEP, tokens.
-_PRIVATE = re.compile(
-    r"\S+@\S+"
-    r"|(?<!\d)\d{3}\.?\d{3}\.?\d{3}-?\d{2}(?!\d)"
-    r"|(?<!\d)\d{14}(?!\d)"
-    r"|(?<!\w)[A-Z0-9]{2}\.[A-Z0-9]{3}\.[A-Z0-9]{3}/[A-Z0-9]{4}-\d{2}(?!\w)"
-    r"|(?<!\d)\d{5}-\d{3}(?!\d)"
-    r"|\bAtz\w*[.|]\S+"
+#: Words of refusals that name nobody: of Amazon's models, and what stands between them.
+PLAIN = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        a access allowed already an and another any application are as at authorization authorized be been before body
+        by cannot check code content correctly could data date denied details does empty encoding entity error exceeded
+        exist exists expired failed fails field fields for forbidden format formatted found frequency from greater has
+        have header id ids in incorrect input internal invalid invoice is it its length limit malformed marketplace
+        maximum media missing must no not of on one operation or order orders parameter parameters parsed permission
+        provided quota rate request requested required requests resource restricted role seller server service shipment
+        shipmentid shipments should signature size specified status successfully supported temporarily than that the
+        then this time to token too type unauthorized unexpected unknown unsupported valid value values was were which
+        with yet you your
+        """,
+    )
 )
+#: Of a refusal so much is kept: the largest that Amazon documents are a few kB.
+LONGEST_KEPT = 65_536
+_CODE = re.compile(r"[A-Za-z][\w.-]{0,63}")
 
 #: Selling Partner API by region; Brazil is served by NA, India by EU. Source: Amazon's "SP-API Endpoints".
 HOSTS = {
@@ -69,6 +82,7 @@ class Call(NamedTuple):
     """One operation of the API; `path` is percent-encoded already, `body` is sent as JSON.
 
     `also` are statuses beside 2xx that answer the question: 404 where one asks whether something is there.
+    Where the call `asks_about_buyer`, only PLAIN words of a refusal are repeated: we cannot know what is the buyer's.
     """
 
     operation: str
@@ -77,6 +91,7 @@ class Call(NamedTuple):
     body: Mapping[str, Any] | None = None
     asks: bool = True
     also: tuple[int, ...] = ()
+    asks_about_buyer: bool = False
 
 
 class SellingPartner:
@@ -140,11 +155,10 @@ def _judge(call: Call, answer: Answer) -> NfeError | None:
         return None
     if status == 429:
         return Throttled(call.operation)
-    problem = problem_of(answer)
     if status in (401, 403):
-        return _unauthorized(call, problem)
+        return _unauthorized(call, answer)
     if 400 <= status < 500 and status != 408:
-        return Refused(problem.code, f"{call.operation}: {problem.message}")
+        return refusal(call, answer)
     return lost(call, f"amazon-http-{status}", f"Amazon answered {call.operation} with HTTP {status}")
 
 
@@ -153,11 +167,26 @@ def lost(call: Call, code: str, message: str) -> RetryLater:
     return Request(call.method, call.path, {}, asks=call.asks).lost(code, message)
 
 
-def _unauthorized(call: Call, problem: Problem) -> NfeError:
+def refusal(call: Call, answer: Answer) -> Refused:
+    """The error for an answer by which Amazon refuses, whatever its status."""
+    problem = _problem(call, answer)
+    return Refused(problem.code, f"{call.operation}: {problem.message}", answer=answer.body[:LONGEST_KEPT])
+
+
+def _problem(call: Call, answer: Answer) -> Problem:
+    found = _problem_of(answer)
+    if not call.asks_about_buyer:
+        return found
+    ids = {part.lower() for part in unquote(call.path).split("/")}
+    return found._replace(message=only(found.message, PLAIN | ids))
+
+
+def _unauthorized(call: Call, answer: Answer) -> NfeError:
     """401 or 403 with a fresh token: the seller's authorisation, unless Amazon names another cause."""
+    problem = _problem(call, answer)
     # Vendor direct fulfilment answers 403 InvalidRequest to a bad date (its sandbox): that is no matter of tokens.
     if problem.code in ("InvalidInput", "InvalidRequest"):
-        return Refused(problem.code, f"{call.operation}: {problem.message}")
+        return refusal(call, answer)
     return SellerStopped(
         "amazon-unauthorized",
         f"Amazon denies {call.operation} with a fresh token ({problem.code}: {problem.message}); "
@@ -182,21 +211,21 @@ def content_of(call: Call, answer: Answer) -> dict[str, Any]:
             call, "amazon-garbled", f"Amazon answered {call.operation} with HTTP {answer.status} and no JSON object"
         )
     if content.get("errors") and not content.get("payload"):
-        problem = problem_of(answer)
-        raise Refused(problem.code, f"{call.operation}: {problem.message}")
+        raise refusal(call, answer)
     return content
 
 
-def problem_of(answer: Answer) -> Problem:
+def _problem_of(answer: Answer) -> Problem:
     """The first of `errors`, or the gateway's `message`, or the bare status."""
     content = object_of(answer) or {}
     errors = content.get("errors")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else content
     code, message = first.get("code"), first.get("message")
-    return Problem(
-        one_line(code) if isinstance(code, str) and code.strip() else f"http-{answer.status}",
-        one_line(message) if isinstance(message, str) and message.strip() else f"HTTP {answer.status}",
-    )
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        code = f"http-{answer.status}"
+    if not isinstance(message, str) or not message.strip():
+        return Problem(code, f"HTTP {answer.status}")
+    return Problem(code, one_line(message))
 
 
 def one_line(text: str) -> str:
@@ -205,8 +234,7 @@ def one_line(text: str) -> str:
     >>> one_line("Invalid\\n buyer 123.456.789-09, see a@b.com")
     'Invalid buyer ***, see ***'
     """
-    line = " ".join(_PRIVATE.sub("***", text).split())
-    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 1] + "…"
+    return discreet(text, longest=LONGEST_MESSAGE)
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,12 @@ from markupsafe import Markup
 
 from workflow.clients.exchange import Answer, Request
 from workflow.errors import Invalid, NfeError, RetryLater, SellerStopped
+from workflow.privacy import discreet, one_line
 
+#: No field of the layout that we read comes near it; xMotivo has 255 characters.
+LONGEST_TEXT = 2000
+
+_CSTAT = re.compile(r"[0-9]{3,4}")
 _DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?")
 
 
@@ -46,7 +51,7 @@ class Part:
     def text(self, *path: str) -> str | None:
         """The text of a direct child, or of one further down the path; None where it is missing or empty."""
         found = self._element.find("/".join("{*}" + name for name in path))
-        return None if found is None else " ".join((found.text or "").split()) or None
+        return None if found is None else one_line(found.text or "")[:LONGEST_TEXT] or None
 
     def required(self, name: str) -> str:
         """The text of a direct child; raise LostAnswer or RetryLater where there is none."""
@@ -54,6 +59,19 @@ class Part:
         if found is None:
             raise self._undecided(name)
         return found
+
+    @property
+    def cStat(self) -> str:
+        """SEFAZ's code, 3 or 4 digits; raise LostAnswer or RetryLater where there is none."""
+        found = self.required("cStat")
+        if not _CSTAT.fullmatch(found):
+            raise self._undecided("cStat")
+        return found
+
+    @property
+    def xMotivo(self) -> str:
+        """SEFAZ's reason in its words, but for private data (`workflow.privacy`); empty where there is none."""
+        return discreet(self.text("xMotivo") or "")
 
     def xml(self) -> bytes:
         """The element alone, with the namespaces it uses and no others: the envelope's stay behind."""

@@ -116,6 +116,12 @@ def payment_methods() -> Mapping[str, PaymentMethod]:
 
 
 @cache
+def cstat_texts() -> Mapping[str, str]:
+    """SEFAZ's own words by cStat; braces are to be filled in."""
+    return MappingProxyType({row["cStat"]: row["xMotivo"] for row in rows("cstat_texts.csv")})
+
+
+@cache
 def card_brands() -> Mapping[str, str]:
     """tBand by the brand's letters in lower case."""
     return MappingProxyType({row["brand"]: row["tBand"] for row in rows("card_brands.csv")})

@@ -1,10 +1,8 @@
 """cStat with its xMotivo, as SEFAZ words it: the texts are in `workflow/data/cstat_texts.csv`."""
 
-from collections.abc import Mapping
-from functools import cache
 from typing import NamedTuple
 
-from workflow.nfe.tables import rows
+from workflow.nfe.tables import cstat_texts
 
 
 class Stat(NamedTuple):
@@ -20,15 +18,10 @@ def stat(cStat: str, **details: str) -> Stat:
     >>> stat("100").xMotivo
     'Autorizado o uso da NF-e'
     """
-    return Stat(cStat, _texts()[cStat].format_map(details))
+    return Stat(cStat, cstat_texts()[cStat].format_map(details))
 
 
 def refusal(cStat: str, xMotivo: str | None) -> Stat:
     """A refusal on demand: any code, its text from the table unless one is given."""
-    known = _texts().get(cStat, "Rejeição: recusa a pedido")
+    known = cstat_texts().get(cStat, "Rejeição: recusa a pedido")
     return Stat(cStat, xMotivo or known)
-
-
-@cache
-def _texts() -> Mapping[str, str]:
-    return {row["cStat"]: row["xMotivo"] for row in rows("cstat_texts.csv")}

@@ -312,5 +312,5 @@ def test_private_data_in_amazons_text_is_starred_out(private):
 
 def test_amazons_text_is_one_short_line():
     line = one_line("x\n" * 500)
-    assert len(line) == 200
+    assert 190 < len(line) <= 200
     assert "\n" not in line

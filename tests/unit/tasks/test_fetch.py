@@ -9,15 +9,11 @@ import pytest
 from tasks.fetch import fetch
 from tests.unit.tasks.conftest import NOW, claimed
 from workflow.clients.amazon import NoSuchShipment
-from workflow.clients.exchange import Answer
-from workflow.clients.selling_partner import Call
 from workflow.errors import Refused, RetryLater
 from workflow.models import DocumentKind
 from workflow.states import State
 
-UNKNOWN = NoSuchShipment(
-    Call("getShipmentDetails", "GET", "/x"), Answer(404, {}, b'{"errors": [{"code": "NotFound", "message": "none"}]}')
-)
+UNKNOWN = NoSuchShipment("NotFound", "getShipmentDetails: none")
 
 
 def announced(tools: Any, ago: timedelta) -> None:

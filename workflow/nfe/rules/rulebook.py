@@ -7,12 +7,10 @@ tolerance the breach has SEFAZ's code; within it, but not the nearest cent, it i
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache
-from types import MappingProxyType
 from typing import NamedTuple
 
 from workflow.nfe import tables
@@ -180,9 +178,4 @@ def text(cStat: str, **values: str) -> str:
     >>> text('629', nItem='2')
     'Rejeição: Valor do Produto difere do produto Valor Unitário de Comercialização e Quantidade Comercial [nItem: 2]'
     """
-    return _texts()[cStat].format_map(defaultdict(str, values)) if cStat else ""
-
-
-@cache
-def _texts() -> Mapping[str, str]:
-    return MappingProxyType({row["cStat"]: row["xMotivo"] for row in tables.rows("cstat_texts.csv")})
+    return tables.cstat_texts()[cStat].format_map(defaultdict(str, values)) if cStat else ""
