@@ -11,13 +11,13 @@ from workflow import numbers
 from workflow.authorization import ask_by_every_key, place_of, wait_if_told
 from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
-from workflow.models import DocumentKind, NumberStatus
+from workflow.models import ASKED, REISSUE, DocumentKind, NumberStatus
 from workflow.nfe import event, signature, tables
 from workflow.nfe.protocol import Protocol, protocol_of
 from workflow.nfe.reactions import Reaction, reaction
 from workflow.states import AUTHORIZED_AND_LATER, State
 from workflow.stops import Side
-from workflow.store import ASKED, REISSUE, Claim, Left
+from workflow.store import Claim, Left
 from workflow.tools import Tools
 
 #: 135 registered, 136 registered without its NF-e, 155 registered after the deadline (MOC 7.0 Anexo I, 4.4).

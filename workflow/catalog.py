@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from workflow.models import Product, Seller
+from workflow.models import Product, Seller, table
 from workflow.stops import Stop
-from workflow.store import SHIPMENT, Store, table
+from workflow.store import SHIPMENT, Store
 
 SELLER, PRODUCT = table(Seller), table(Product)
 

@@ -32,9 +32,9 @@ from workflow.errors import Invalid, NfeError
 from workflow.installation import me, ready
 from workflow.key_source import new_key
 from workflow.mends import Trouble, trouble_of
-from workflow.models import DocumentKind
+from workflow.models import REISSUE, DocumentKind
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
-from workflow.store import REISSUE, Due
+from workflow.store import Due
 from workflow.tools import Tools
 from workflow.withdrawal import withdraw
 

@@ -23,12 +23,12 @@ from workflow.catalog import SELLER_STOPPED, Catalog
 from workflow.clients.notifications import CANCELLED, CREATED, IDENTIFIER, Notification, parse
 from workflow.errors import Invalid, Misconfigured, NfeError, Refused, RetryLater, SellerStopped
 from workflow.logs import logger
-from workflow.models import DocumentKind
+from workflow.models import ASKED, WITHDRAWN, DocumentKind
 from workflow.nfe.tables import cstat_texts
 from workflow.privacy import discreet, values_of, without
 from workflow.settings import Settings
 from workflow.states import SETTLED, Stage, State, is_allowed, next_stage, remaining
-from workflow.store import ASKED, WITHDRAWN, Claim, Left, Notice, Settlement, Store, shipment_id
+from workflow.store import Claim, Left, Notice, Settlement, Store, shipment_id
 
 log = logger(__name__)
 

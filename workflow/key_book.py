@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, bindparam, func, 
 from workflow.crypto import HEAD, VERSION
 from workflow.errors import Misconfigured, NfeError
 from workflow.models import CustomerInvoice as Invoice
-from workflow.models import EncryptionKey, Seller, VendorConnector, Voiding
-from workflow.store import DOCUMENT, Store, table
+from workflow.models import EncryptionKey, Seller, VendorConnector, Voiding, table
+from workflow.store import DOCUMENT, Store
 
 KEY = table(EncryptionKey)
 #: Rows of one transaction: short enough that no worker waits long for SQLite's only writer.

@@ -27,6 +27,17 @@ metadata: MetaData = SQLModel.metadata
 metadata.naming_convention = NAMES
 
 
+def table(model: type[SQLModel]) -> Any:
+    """The model's table; SQLModel does not type the attribute."""
+    return model.__table__  # type: ignore[attr-defined]
+
+
+#: The history's code of a cancellation after which the shipment is issued anew.
+REISSUE = "reissue"
+#: The history's outcomes of an order to cancel, and of a person's order to take it back.
+ASKED, WITHDRAWN = "asked", "withdrawn"
+
+
 class DocumentKind(StrEnum):
     """What a stage took and left."""
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, insert, literal_column, select, union_all, update
 
 from workflow.errors import Invalid
-from workflow.models import NumberForeign, NumberStatus
+from workflow.models import NumberForeign, NumberStatus, table
 from workflow.numbers import NUMBER, SERIES
-from workflow.store import SHIPMENT, Store, table
+from workflow.store import SHIPMENT, Store
 
 FOREIGN = table(NumberForeign)
 

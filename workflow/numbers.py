@@ -12,11 +12,9 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workflow.errors import Invalid
-from workflow.models import Number, NumberSeries, NumberStatus, Shipment
+from workflow.models import Number, NumberSeries, NumberStatus, Shipment, table
 
-NUMBER: Any = Number.__table__  # type: ignore[attr-defined]  # SQLModel does not type the attribute
-SERIES: Any = NumberSeries.__table__  # type: ignore[attr-defined]
-SHIPMENT: Any = Shipment.__table__  # type: ignore[attr-defined]
+NUMBER, SERIES, SHIPMENT = table(Number), table(NumberSeries), table(Shipment)
 
 
 class Reserved(NamedTuple):

@@ -25,21 +25,24 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    insert,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError
-from sqlmodel import SQLModel
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from workflow import statements
 from workflow.crypto import Vault
 from workflow.errors import Invalid, Misconfigured
-from workflow.models import Document, DocumentKind, History, Shipment
-from workflow.states import REFETCH, RETRY, SETTLED, WAY, Stage, State
+from workflow.models import ASKED, REISSUE, WITHDRAWN, Document, DocumentKind, History, Shipment, table
+from workflow.statements import Order, given
+from workflow.states import REFETCH, RETRY, SETTLED, Stage, State
 
 #: How long a writer waits for another one on SQLite, in seconds.
 SQLITE_BUSY_TIMEOUT = 30
+#: How long a connection may rest and still be used without asking whether it lives, in seconds.
+UNASKED = 5.0
 #: Due rows among which a sweep chooses fairly, oldest first: more than one seller's worst day.
 SWEPT_FRONT = 50_000
 #: How often the offset of the database's clock is measured again, in seconds.
@@ -48,18 +51,8 @@ CLOCK_CHECK = 60.0
 CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
-def table(model: type[SQLModel]) -> Any:
-    """The model's table; SQLModel does not type the attribute."""
-    return model.__table__  # type: ignore[attr-defined]
-
-
 SHIPMENT, HISTORY, DOCUMENT = table(Shipment), table(History), table(Document)
 
-
-#: The history's code of a cancellation after which the shipment is issued anew.
-REISSUE = "reissue"
-#: The history's outcomes of an order to cancel, and of a person's order to take it back.
-ASKED, WITHDRAWN = "asked", "withdrawn"
 #: The history's outcome of a purge; its reason names the kinds of documents that were removed.
 PURGED = "purged"
 
@@ -151,15 +144,37 @@ def connect(url: str) -> Engine:
     try:
         if url.startswith("sqlite"):
             return _sqlite(url)
-        return create_engine(
-            url, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_recycle=1800
-        )
+        return _server(url)
     except ModuleNotFoundError as error:
         raise Misconfigured(
             "no-database-driver", f"the driver {error.name} is missing; pip install 'nfe-workflow[postgresql]'"
         ) from error
     except (ArgumentError, ValueError) as error:
         raise Misconfigured("bad-database-url", "NFE_DATABASE_URL is no SQLAlchemy URL; mend it") from error
+
+
+def _server(url: str) -> Engine:
+    engine = create_engine(url, hide_parameters=True, pool_size=5, max_overflow=5, pool_recycle=1800)
+
+    # Like SQLAlchemy's pre-ping, which would ask before every transaction, but only after a rest.
+    @event.listens_for(engine, "checkin")
+    def _rests(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _is_alive(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+        since = record.info.get("rests_since")
+        if since is not None and time.monotonic() - since > UNASKED and not _answers(engine, connection):
+            raise DisconnectionError
+
+    return engine
+
+
+def _answers(engine: Engine, connection: Any) -> bool:
+    try:
+        return engine.dialect.do_ping(connection)
+    except DBAPIError:
+        return False
 
 
 def _sqlite(url: str) -> Engine:
@@ -177,7 +192,9 @@ def _sqlite(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         reading = connection.get_execution_options().get("reading", False)
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        # The driver itself: for SQLAlchemy this would be a statement like any other, at its price.
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -201,6 +218,10 @@ class Store:
     def __init__(self, engine: Engine, vault: Vault) -> None:
         self.engine = engine
         self.vault = vault
+        # Each statement a transaction by itself, which saves PostgreSQL the way there and back of BEGIN and of COMMIT.
+        alone = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
+        self._one_by_one = engine.execution_options(**alone)
+        self._reading = self._one_by_one.execution_options(reading=True)
         self._own_clock: Callable[[], datetime] | None = None
         self._offset = timedelta()
         self._offset_at = -CLOCK_CHECK
@@ -224,15 +245,15 @@ class Store:
         self._own_clock = clock
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction that may write."""
-        with self.engine.begin() as connection:
+    def writing(self, *, once: bool = False) -> Iterator[Connection]:
+        """One transaction that may write; `once`: it is a single statement."""
+        with (self._one_by_one if once else self.engine).begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One transaction that only reads: on SQLite it waits for no writer."""
-        with self.engine.connect().execution_options(reading=True) as connection, connection.begin():
+        """Only reads: on SQLite one transaction, which waits for no writer; on PostgreSQL each question by itself."""
+        with self._reading.begin() as connection:
             yield connection
 
     # -- receive --------------------------------------------------------------------------------------------
@@ -297,31 +318,9 @@ class Store:
     def claim(self, id: str, stage: Stage, *, lease: timedelta) -> Claim | None:
         """Take the shipment for one stage; None when it has moved on, is not due, or is somebody's already."""
         now, token = self.now(), uuid4().hex
-        row = SHIPMENT.c
-        statement = (
-            update(SHIPMENT)
-            .where(
-                row.id == id,
-                row.state.in_(WAY[stage].sources),
-                row.cancelling == (stage is Stage.CANCEL),
-                row.due_at <= now + CLOCK_TOLERANCE,
-                (row.lease_until.is_(None)) | (row.lease_until <= now),
-            )
-            .values(
-                lease=token,
-                lease_until=now + lease,
-                ring_at=now + lease,
-                tries=row.tries + 1,
-                # A lease that ran out unsettled: its worker died or was cut off.
-                crashes=row.crashes + case((row.lease.is_not(None), 1), else_=0),
-            )
-            .returning(
-                *(row.seller_id, row.amazon_shipment_id, row.state, row.tries, row.crashes, row.turn, row.sent_at),
-                *(row.access_key, row.created_at),
-            )
-        )
-        with self.writing() as connection:
-            got = connection.execute(statement).one_or_none()
+        values = given(id=id, lease=token, until=now + lease, now=now, latest=now + CLOCK_TOLERANCE)
+        with self.writing(once=True) as connection:
+            got = connection.execute(statements.claim(stage), values).one_or_none()
         if got is None:
             return None
         return Claim(
@@ -331,7 +330,7 @@ class Store:
 
     def is_ours(self, connection: Connection, claim: Claim) -> bool:
         """Whether the shipment is still this claim's; if so, it stays so to the end of the transaction."""
-        found = connection.execute(select(SHIPMENT.c.lease).where(SHIPMENT.c.id == claim.id).with_for_update())
+        found = connection.execute(statements.LEASE_LOCKED, given(id=claim.id))
         return bool(found.scalar_one() == claim.lease)
 
     def mark_sent(self, claim: Claim) -> bool:
@@ -340,23 +339,16 @@ class Store:
         The lease begins again: whoever sends has all of it to wait for the answer.
         """
         now = self.now()
-        until = now + (claim.until - claim.at)
-        with self.writing() as connection:
-            done = connection.execute(
-                update(SHIPMENT)
-                .where(SHIPMENT.c.id == claim.id, SHIPMENT.c.lease == claim.lease, SHIPMENT.c.lease_until > now)
-                .values(sent_at=now, lease_until=until, ring_at=until)
-            )
+        values = given(id=claim.id, lease=claim.lease, until=now + (claim.until - claim.at), now=now)
+        with self.writing(once=True) as connection:
+            done = connection.execute(statements.MARK_SENT, values)
         return done.rowcount == 1
 
     def mark_unsent(self, claim: Claim) -> None:
         """Take this try's mark back: its request is known not to have been processed; an earlier try's mark stays."""
-        with self.writing() as connection:
-            connection.execute(
-                update(SHIPMENT)
-                .where(SHIPMENT.c.id == claim.id, SHIPMENT.c.lease == claim.lease)
-                .values(sent_at=claim.sent_at)
-            )
+        values = given(id=claim.id, lease=claim.lease, sent_at=claim.sent_at)
+        with self.writing(once=True) as connection:
+            connection.execute(statements.MARK_UNSENT, values)
 
     def settle(self, claim: Claim, stage: Stage, result: Settlement, *, ring_after: timedelta) -> bool:
         """State, history line and documents in one transaction, only if the lease is still ours.
@@ -365,40 +357,18 @@ class Store:
         `ring_after` is how long the sweeper keeps quiet when the next stage is due at once.
         """
         now = self.now()
-        row = SHIPMENT.c
         due = None if result.due is None else now + result.due
         ring = due if result.due else (None if due is None else now + ring_after)
-        values: dict[str, Any] = {
-            "state": result.state, "tries": result.tries, "crashes": result.crashes, "lease": None, "lease_until": None,
-            "stop_code": result.stop_code, "updated_at": now, "due_at": due, "ring_at": ring, "purged_at": None,
-        }  # fmt: skip
-        if result.told:
-            values["seq"] = row.seq + 1
-        if result.state is not claim.state:
-            values["sent_at"] = None
-        if result.access_key is not None:
-            values["access_key"] = result.access_key
-        begins_anew = stage is Stage.CANCEL and result.state is State.FETCHED
-        if result.state is State.CANCELLED:
-            values["cancelling"] = False
-        elif begins_anew:
-            # A cancellation that came during the reissue goes first here too.
-            values["cancelling"] = case((_last_order() == REISSUE, False), else_=True)
-        elif stage is not Stage.CANCEL:
-            # A cancellation that came while we worked goes first, whatever we found.
-            first = {"due_at": now, "ring_at": now, "stop_code": None, "tries": 0, "crashes": 0}
-            for name, value in first.items():
-                values[name] = case((row.cancelling, value), else_=values[name])
+        order = _order(stage, result.state)
+        values = given(
+            id=claim.id, lease=claim.lease, now=now, lines=int(result.told), state=result.state, tries=result.tries,
+            crashes=result.crashes, stop_code=result.stop_code, due_at=due, ring_at=ring, access_key=result.access_key,
+        )  # fmt: skip
         with self.writing() as connection:
-            if begins_anew:
+            if order is Order.ANEW:
                 # Before the UPDATE, which would not see an order that was committed while it waited for the row.
-                connection.execute(select(row.id).where(row.id == claim.id).with_for_update())
-            got = connection.execute(
-                update(SHIPMENT)
-                .where(row.id == claim.id, row.lease == claim.lease)
-                .values(values)
-                .returning(row.seq, row.due_at)
-            ).one_or_none()
+                connection.execute(statements.LEASE_LOCKED, given(id=claim.id))
+            got = connection.execute(statements.settle(order), values).one_or_none()
             if got is None:
                 return False
             if result.told:
@@ -452,14 +422,8 @@ class Store:
 
         Raise Invalid('no-document') where it may have been purged.
         """
-        statement = (
-            select(DOCUMENT.c.sealed)
-            .where(DOCUMENT.c.shipment_id == id, DOCUMENT.c.kind == kind)
-            .order_by(DOCUMENT.c.version.desc())
-            .limit(1)
-        )
         with self.reading() as connection:
-            sealed = connection.execute(statement).scalar_one_or_none()
+            sealed = connection.execute(statements.NEWEST, given(shipment_id=id, kind=kind)).scalar_one_or_none()
             if sealed is None:
                 self._check_not_purged(connection, id, kind)
         return None if sealed is None else self.vault.open(sealed, "document", id, kind)
@@ -614,7 +578,9 @@ class Store:
         now = self.now()
         row = SHIPMENT.c
         is_new = (
-            row.cancelling.is_(False) if code == REISSUE else row.cancelling.is_(False) | (_last_order() == REISSUE)
+            row.cancelling.is_(False)
+            if code == REISSUE
+            else row.cancelling.is_(False) | (statements.last_order() == REISSUE)
         )
         with self.writing() as connection:
             got = connection.execute(
@@ -667,24 +633,26 @@ class Store:
         return (postgresql if self.engine.dialect.name == "postgresql" else sqlite).insert(into)
 
     def _tell(self, connection: Connection, id: str, seq: int, *, state: str, **line: Any) -> None:
-        connection.execute(insert(HISTORY), {"tries": 0, "actor": "engine"} | line | {
+        connection.execute(statements.TELL, {"tries": 0, "actor": "engine"} | line | {
             "shipment_id": id, "seq": seq, "state": state,
         })  # fmt: skip
 
     def _leave(self, connection: Connection, id: str, documents: Iterable[Left], now: datetime) -> None:
         for kind, content in documents:
-            version = (
-                select(func.coalesce(func.max(DOCUMENT.c.version), 0) + 1)
-                .where(DOCUMENT.c.shipment_id == id, DOCUMENT.c.kind == kind)
-                .scalar_subquery()
-            )
-            connection.execute(
-                insert(DOCUMENT).values(
-                    shipment_id=id, kind=kind, version=version,
-                    sealed=self.vault.seal(content, "document", id, kind), sha256=hashlib.sha256(content).hexdigest(),
-                    created_at=now,
-                )
+            values = given(
+                shipment_id=id, kind=kind, sealed=self.vault.seal(content, "document", id, kind), created_at=now,
+                sha256=hashlib.sha256(content).hexdigest(),
             )  # fmt: skip
+            connection.execute(statements.LEAVE, values)
+
+
+def _order(stage: Stage, state: State) -> Order:
+    """What settling a stage in a state does about a cancellation that was asked for."""
+    if state is State.CANCELLED:
+        return Order.DONE
+    if stage is not Stage.CANCEL:
+        return Order.FIRST
+    return Order.ANEW if state is State.FETCHED else Order.KEPT
 
 
 def _in_turn(rows: Iterable[Row[Any]], now: datetime) -> list[Row[Any]]:
@@ -707,15 +675,3 @@ def _is_waiting(now: datetime) -> ColumnElement[bool]:
     """A shipment that waits for a later try: an operator may hurry it."""
     waiting: ColumnElement[bool] = SHIPMENT.c.due_at > now + CLOCK_TOLERANCE
     return waiting
-
-
-def _last_order() -> Any:
-    """The code of the last order to cancel the row's shipment: REISSUE, another, or none."""
-    return (
-        select(HISTORY.c.code)
-        .where(HISTORY.c.shipment_id == SHIPMENT.c.id, HISTORY.c.outcome == ASKED)
-        .order_by(HISTORY.c.seq.desc())
-        .limit(1)
-        .correlate(SHIPMENT)
-        .scalar_subquery()
-    )

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, insert, select, update
 
-from workflow.models import CustomerInvoice, VendorConnector, VendorWindow
-from workflow.store import Store, table
+from workflow.models import CustomerInvoice, VendorConnector, VendorWindow, table
+from workflow.store import Store
 
 CONNECTOR, INVOICE, WINDOW = table(VendorConnector), table(CustomerInvoice), table(VendorWindow)
 

@@ -13,12 +13,12 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
-from workflow.models import NumberStatus, Seller, Voiding, VoidingState
+from workflow.models import NumberStatus, Seller, Voiding, VoidingState, table
 from workflow.nfe.voiding import LARGEST_RANGE
 from workflow.nfe.xml import local_date
 from workflow.numbers import NUMBER
 from workflow.states import State
-from workflow.store import SHIPMENT, Store, table
+from workflow.store import SHIPMENT, Store
 
 SELLER, VOIDING = table(Seller), table(Voiding)
 

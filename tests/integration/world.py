@@ -427,11 +427,11 @@ class FrailStore(Store):
     world: World | None = None
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, once: bool = False) -> Iterator[Connection]:
         """As the store's."""
         if self.world is not None:
             self.world.point(in_database=True)
-        with super().writing() as connection:
+        with super().writing(once=once) as connection:
             yield connection
         if self.world is not None:
             self.world.point(in_database=True)

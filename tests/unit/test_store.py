@@ -20,10 +20,10 @@ from workflow.crypto import Vault
 from workflow.engine import Done, Engine
 from workflow.errors import Invalid, Misconfigured, RetryLater
 from workflow.key_source import new_key
-from workflow.models import DocumentKind
+from workflow.models import REISSUE, DocumentKind
 from workflow.settings import Settings
 from workflow.states import RETRY, WAY, Stage, State
-from workflow.store import CLOCK_TOLERANCE, HISTORY, REISSUE, SHIPMENT, Claim, Left, Notice, Settlement, Store, connect
+from workflow.store import CLOCK_TOLERANCE, HISTORY, SHIPMENT, Claim, Left, Notice, Settlement, Store, connect
 
 Notify = Callable[..., str]
 LEASE = timedelta(seconds=60)
