@@ -20,7 +20,7 @@ from sqlalchemy import Row
 
 from workflow import metrics
 from workflow.catalog import SELLER_STOPPED, Catalog, stop_of
-from workflow.clients.amazon import AmazonClient, Throttled
+from workflow.clients.amazon import DETAILS_PATH, AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
 from workflow.clients.counters import Counters
@@ -381,6 +381,7 @@ class SellerTools:
     def permit(self, operation: str, who: str) -> Iterator[None]:
         """Take a permit of Amazon's rate plan, or raise RetryLater with when to come; a 429 empties the bucket."""
         plan, bucket = self._tools.plan, self.bucket(operation)
+        self._have_token(operation)
         self._wait(operation, bucket, plan, who, f"Amazon's rate plan of {operation}", version=self.version)
         try:
             yield
@@ -388,6 +389,13 @@ class SellerTools:
             metrics.permit(operation, "throttled")
             self._tools.limiter.drain(bucket, plan)
             raise
+
+    def _have_token(self, operation: str) -> None:
+        """Before the permit: a call must leave as soon as it has one, since Amazon counts arrivals."""
+        if operation == "getShipmentDetails":
+            self._tokens.restricted_token(DETAILS_PATH)
+        else:
+            self._tokens.access_token()
 
     @contextmanager
     def consult_permit(self, chNFe: str, who: str) -> Iterator[None]:

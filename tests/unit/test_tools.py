@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from workflow.clients.amazon import AmazonClient
+from workflow.clients.amazon_tokens import Tokens
 from workflow.clients.delivery import DeliveryClient
 from workflow.clients.selling_partner import Throttled
 from workflow.errors import RetryLater
@@ -37,7 +38,12 @@ def test_the_channel_of_the_sellers_file_takes_its_invoices(tools: Tools) -> Non
     assert isinstance(delivered.amazon, AmazonClient)
 
 
-def test_each_channel_has_a_rate_plan_of_its_own_and_the_details_share_one(tools: Tools) -> None:
+def test_each_channel_has_a_rate_plan_of_its_own_and_the_details_share_one(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A permit is asked for when the call can leave at once: the tokens are there.
+    monkeypatch.setattr(Tokens, "access_token", lambda _: "Atza|test")
+    monkeypatch.setattr(Tokens, "restricted_token", lambda _, __: "Atz.sprdt|test")
     ordinary, delivered = seller_of(tools, SECRETS), seller_of(tools, DELIVERY)
     for operation in ("submitInvoice", "getShipmentDetails"):
         with pytest.raises(Throttled), delivered.permit(operation, "one"):

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import pytest
 from celery.exceptions import Retry
-from kombu import pools
 
 from tasks import app as tasks_app
 from tasks import sweep as sweep_task
@@ -80,14 +79,13 @@ def test_a_sweep_leaves_as_much_unrung_as_waits_in_the_broker(
 
 @contextmanager
 def broker(url: str, queue: str) -> Iterator[None]:
-    """Our application on this Valkey, with a queue of its own."""
+    """Our application on this Valkey, with a queue of its own; connections are kept by URL, so the URL is one too."""
     before = app.conf.broker_url, app.conf.task_default_queue
-    app.conf.broker_url, app.conf.task_default_queue = url.replace("unix://", "redis+socket://"), queue
-    app._pool = None
+    app.conf.broker_url = f"{url.replace('unix://', 'redis+socket://')}?client_name={queue}"
+    app.conf.task_default_queue, app._pool = queue, None
     try:
         yield
     finally:
-        pools.reset()
         app._pool = None
         app.conf.broker_url, app.conf.task_default_queue = before
 

@@ -1,0 +1,134 @@
+"""Amazon's plan is used up and never broken, and one seller's burden is no other seller's wait."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Installation, good, seller_toml
+from workflow.sandbox.shipments import SELLER_ID, demo_shipments
+from workflow.states import State
+from workflow.store import SHIPMENT
+
+pytestmark = pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+
+DETAILS = "getShipmentDetails"
+OTHER = "A9ANOTHERSELLER"
+#: Quicker than Amazon's, so that a test sees many permits.
+RATE, BURST = 3.0, 15
+
+
+def within(seconds: float, answer: Callable[[], bool]) -> bool:
+    """Whether the answer became yes in time."""
+    end = time.monotonic() + seconds
+    while not answer():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def calls(installation: Installation, operation: str = DETAILS, result: str = "200") -> list[float]:
+    """When Amazon answered so, in Unix seconds."""
+    requests = installation.amazon.book.dump()["requests"]
+    return [call["at"] for call in requests if (call["operation"], call["result"]) == (operation, result)]
+
+
+def throttled(installation: Installation) -> int:
+    return int(sum(installation.amazon.book.dump(requests=False)["throttled"].values()))
+
+
+@pytest.fixture
+def limited(installation: Installation) -> Installation:
+    """Eight processes, and an Amazon that keeps to a plan of its own."""
+    installation.amazon.book.change({"rate": RATE, "burst": BURST})
+    installation.environment |= {
+        "NFE_AMAZON_RATE": str(RATE), "NFE_AMAZON_BURST": str(BURST), "NFE_CONCURRENCY": "8", "NFE_SWEEP_EVERY": "0.2",
+        "NFE_LOG_LEVEL": "WARNING",
+    }  # fmt: skip
+    return installation
+
+
+def test_eight_processes_use_the_plan_up_and_are_never_throttled(limited: Installation) -> None:
+    warm, many = good(60)[:10], good(60)[10:]
+    limited.announce(*warm)
+    with limited.up():
+        limited.rest(120)  # each process has compiled what it needs
+        time.sleep(BURST / RATE)  # … and the bucket is full again
+        limited.announce(*many)
+        assert within(60, lambda: len(calls(limited)) == 60)
+        assert set(limited.rest(120).values()) == {State.ACCEPTED}
+    assert limited.amazon.book.dump(requests=False)["throttled"] == {}
+    at = calls(limited)[len(warm) :]
+    # The bucket was never idle: what came is what a full one and its refill give, but for the time that a row needs
+    # from its turn to its call.
+    assert len(at) >= BURST + RATE * (at[-1] - at[0] - 4)
+    for first in range(len(at)):
+        for last in range(first, len(at)):
+            assert last - first + 1 <= BURST + RATE * (at[last] - at[first]) + 1
+
+
+def test_a_rate_that_amazon_lowers_is_learnt_and_left_again(limited: Installation) -> None:
+    """By the header of any answer, or by a 429 that comes all the same."""
+    limited.announce(*good(50))
+    with limited.up():
+        assert within(60, lambda: len(calls(limited)) >= BURST + 3)
+        limited.amazon.book.change({"rate": 1.0})
+        lowered = time.time()
+        time.sleep(6)
+        slow = [at for at in calls(limited) if at > lowered]
+        assert len(slow) <= 2 + 1.0 * (time.time() - lowered) + RATE, "at most one second more at the old rate"
+        refused = throttled(limited)
+        time.sleep(2)
+        assert throttled(limited) == refused, "it goes on asking too often"
+        limited.amazon.book.change({"rate": RATE})
+        assert set(limited.rest(120).values()) == {State.ACCEPTED}
+
+
+def test_a_broker_that_forgets_everything_costs_one_burst_at_the_most(limited: Installation) -> None:
+    limited.amazon.book.change({"rate_plan": False})  # it only counts
+    limited.announce(*good(60))
+    with limited.up():
+        assert within(60, lambda: len(calls(limited)) >= BURST + 5)
+        limited.tools().redis.flushall()
+        assert set(limited.rest(120).values()) == {State.ACCEPTED}
+    at = calls(limited)
+    assert len(at) == 60
+    for first in range(len(at)):
+        for last in range(first, len(at)):
+            assert last - first + 1 <= 2 * BURST + RATE * (at[last] - at[first]) + 1
+
+
+def add_other_seller(installation: Installation, tmp_path: Path) -> None:
+    """A second seller with the same goods."""
+    (tmp_path / "other.toml").write_text(seller_toml(installation.sefaz).replace(SELLER_ID, OTHER))
+    installation.run("seller", "add", str(tmp_path / "other.toml"))
+    installation.run("products", "import", str(tmp_path / "products.csv"), "--seller", OTHER)
+
+
+def untouched(installation: Installation) -> int:
+    """Shipments of the first seller that no worker has looked at yet."""
+    row = SHIPMENT.c
+    with installation.tools().store.reading() as connection:
+        query = SHIPMENT.select().where(row.seller_id == SELLER_ID, row.updated_at == row.created_at)
+        return len(connection.execute(query).all())
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
+def test_one_sellers_thousands_are_no_other_sellers_wait(
+    installation: Installation, tmp_path: Path, stopped: bool
+) -> None:
+    """Whether its own plan holds them up or the seller is stopped, another's single shipment overtakes them."""
+    add_other_seller(installation, tmp_path)
+    installation.environment |= {"NFE_AMAZON_RATE": "1", "NFE_AMAZON_BURST": "1", "NFE_LOG_LEVEL": "WARNING"}
+    installation.announce(*good(1500))
+    if stopped:
+        installation.tools().catalog.stop_seller(SELLER_ID, "lwa-invalid-grant", "revoked")
+    with installation.up():
+        assert within(60, lambda: untouched(installation) < 1500), "nothing runs"
+        (single,) = demo_shipments(1, OTHER, seed=99, only_good=True)
+        installation.announce(single)
+        store = installation.tools().store
+        assert within(60, lambda: store.shipment(f"{OTHER}/{single.shipment_id}").state == State.ACCEPTED)
+        assert untouched(installation) > 0, "it came after all of the other seller's"
