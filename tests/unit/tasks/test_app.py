@@ -64,12 +64,16 @@ def test_a_sweep_leaves_as_much_unrung_as_waits_in_the_broker(
             asked.append(limit)
             return []
 
+    class Signs:
+        def sign(self, name: str) -> None:
+            """Of life, for the health check."""
+
     queue = f"sweep-{uuid4().hex}"
     with broker(valkey, queue), app.connection_for_write() as connection:
         assert tasks_app.waiting() == 0, "before anybody has made the queue"
         for number in range(waits):
             connection.SimpleQueue(queue).put(number)
-        monkeypatch.setattr(sweep_task, "tools", lambda: SimpleNamespace(store=Held()))
+        monkeypatch.setattr(sweep_task, "tools", lambda: SimpleNamespace(store=Held(), counters=Signs()))
         monkeypatch.setattr(sweep_task, "current", lambda: Settings(sweep_limit=10))
         sweep_task.sweep()
         monkeypatch.setattr(sweep_task, "current", lambda: Settings(sweep_limit=5))
