@@ -43,7 +43,7 @@ def access_key(*, cUF: str, issued_on: date, cnpj: str, serie: int, nNF: int, tp
     ...            cNF='48210937')
     '35261199999999000191550010000000011482109373'
     """
-    base = f"{cUF}{issued_on:%y%m}{cnpj}55{serie:03d}{nNF:09d}{tpEmis}{cNF}"
+    base = f"{cUF}{issued_on.year % 100:02d}{issued_on.month:02d}{cnpj}55{serie:03d}{nNF:09d}{tpEmis}{cNF}"
     key = base + check_digit(base)
     if not _KEY.fullmatch(key):
         raise ValueError("the parts of an access key do not have their widths")

@@ -134,8 +134,11 @@ def _named(uf: str | None, city: str) -> Municipality | None:
     if uf is None:
         return None
     table = tables.municipalities()
-    without_state = re.sub(rf"[\s,/(-]+{uf}\)?\s*$", "", city, flags=re.IGNORECASE)
-    return table.get((uf, folded(city))) or table.get((uf, folded(without_state)))
+    found = table.get((uf, folded(city)))
+    if found is None:
+        without_state = re.sub(rf"[\s,/(-]+{uf}\)?\s*$", "", city, flags=re.IGNORECASE)
+        found = table.get((uf, folded(without_state)))
+    return found
 
 
 def _doubts(used: str, stated: str | None, cep_uf: str | None) -> list[str]:

@@ -198,6 +198,7 @@ class Invoice:
         """The seller's registration as a taxpayer of the destination."""
         return self.issuer.iest.get(self.destination)
 
-    def has(self, tax: str) -> bool:
-        """Whether any item has a group of that tax."""
-        return any(group.tax == tax for item in self.items for group in item.taxes)
+    @property
+    def taxes(self) -> frozenset[str]:
+        """The taxes that any item has a group of."""
+        return frozenset([group.tax for item in self.items for group in item.taxes])

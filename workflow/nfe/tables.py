@@ -6,7 +6,7 @@ Each file says its source and date in the comment lines above its header. The ta
 import csv
 from collections.abc import Iterator, Mapping
 from datetime import timedelta, timezone
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from types import MappingProxyType
 from typing import NamedTuple
@@ -86,7 +86,12 @@ def uf_of_cep(cep: str) -> str | None:
     >>> uf_of_cep('01310100'), uf_of_cep('00000000')
     ('SP', None)
     """
-    return next((uf for uf, unit in ufs().items() if unit.holds_cep(cep)), None)
+    return _uf_of_region(cep[:5])
+
+
+@lru_cache(maxsize=4096)
+def _uf_of_region(digits: str) -> str | None:
+    return next((uf for uf, unit in ufs().items() if unit.holds_cep(digits)), None)
 
 
 @cache

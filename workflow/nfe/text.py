@@ -31,6 +31,8 @@ def fit(text: str, length: int) -> str:
     >>> fit('abc def', 4)
     'abc'
     """
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()[:length].strip()
     text = unicodedata.normalize("NFC", text).translate(_PLAIN)
     if not _LATIN_1.fullmatch(text):
         text = "".join(map(_latin_1, text))

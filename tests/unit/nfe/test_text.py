@@ -22,6 +22,12 @@ def test_fitting_twice_changes_nothing(text: str, length: int) -> None:
     assert fit(fit(text, length), length) == fit(text, length)
 
 
+@given(st.text(st.characters(codec="ascii")), st.integers(1, 120))
+def test_of_plain_text_only_the_blanks_and_the_length_change(text: str, length: int) -> None:
+    words = "".join(" " if one.isspace() or not one.isprintable() else one for one in text).split()
+    assert fit(text, length) == " ".join(words)[:length].strip()
+
+
 @given(st.text(st.characters(min_codepoint=0xC0, max_codepoint=0xFF)))
 def test_portuguese_letters_stay(text: str) -> None:
     assert fit(text, 1000) == text
