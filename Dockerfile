@@ -17,7 +17,7 @@ ENV PATH=/opt/nfe/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     NFE_DATA_DIR=/data \
     NFE_LOG_FORMAT=json
-USER nfe
+USER 10001:10001
 WORKDIR /data
 VOLUME /data
 ENTRYPOINT ["nfe"]

@@ -8,7 +8,7 @@ ARGS ?=
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench help
+.PHONY: demo test check package bench help
 
 demo: .venv/product ## Run the main job on embedded parts against local counterparts (ARGS="--shipments 100")
 	@$(BIN)/nfe demo $(ARGS)
@@ -16,17 +16,26 @@ demo: .venv/product ## Run the main job on embedded parts against local counterp
 test: .venv/development ## Run all tests (ARGS="tests/unit -k key" for some of them, JOBS=0 one by one)
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
 
-check: .venv/development ## Lint, format, types and floors: ruff, mypy --strict, import-linter
+check: .venv/development ## Lint, format, types and floors: ruff, mypy --strict, import-linter; the Dockerfile where hadolint is
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict
 	@$(BIN)/lint-imports
+	@[ ! -x $(BIN)/hadolint ] || $(BIN)/hadolint Dockerfile
 
 bench: .venv/bench ## Measure throughput on this machine, beside floors and peers (ARGS="documents" or "pipeline")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+package: $(BIN)/python ## Build the wheel, install it into a fresh environment, and run its demo elsewhere
+	@rm -rf dist
+	@$(PIP) wheel --no-deps --wheel-dir dist .
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+		$(PYTHON) -m venv "$$scratch/venv" && \
+		"$$scratch/venv/bin/python" -m pip --disable-pip-version-check --quiet install --constraint constraints.txt dist/*.whl && \
+		cd "$$scratch" && env -u PYTHONPATH venv/bin/nfe demo --no-wait --shipments 14 --data "$$scratch/data"
+
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
