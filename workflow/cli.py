@@ -13,6 +13,7 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from workflow import (
+    cli_archive,
     cli_catalog,
     cli_check,
     cli_customer_invoices,
@@ -54,6 +55,8 @@ app.add_typer(cli_notifications.app, name="notifications")
 app.add_typer(cli_numbers.app, name="numbers")
 app.add_typer(cli_keys.app, name="keys")
 app.command("purge")(cli_purge.purge)
+app.command("export")(cli_archive.export)
+app.command("report")(cli_archive.report)
 app.command("metrics")(cli_metrics.metrics)
 app.command("check")(cli_check.check)
 

@@ -4,12 +4,15 @@ import json
 import socket
 import time
 import urllib.request
+import zipfile
+from datetime import datetime
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.conftest import Installation
+from workflow.nfe.tables import ufs
 from workflow.sandbox.shipments import SELLER_ID, Example, demo_shipments
 from workflow.states import Stage, State
 
@@ -63,6 +66,7 @@ def test_a_running_installation_tells_of_itself_and_nothing_of_the_buyer(install
         assert process.wait(60) == 0
     assert_log(installation, examples)
     assert_metrics(metrics, states)
+    assert_archive(installation, states)
 
 
 def assert_log(installation: Installation, examples: list[Example]) -> None:
@@ -91,3 +95,19 @@ def assert_metrics(metrics: dict[str, float], states: list[str]) -> None:
     assert metrics["nfe_last_sweep_seconds"] < 10
     assert metrics["nfe_certificate_seconds " + SELLER_ID] > 86400
     assert metrics["nfe_oldest_due_seconds"] == 0
+
+
+def assert_archive(installation: Installation, states: list[str]) -> None:
+    """What SEFAZ authorised is what the accountant gets."""
+    month = datetime.now(ufs()["SP"].zone).strftime("%Y-%m")
+    path = installation.folder / "month.zip"
+    said = installation.run("export", "--month", month, "--homologation", "-o", str(path))
+    book = installation.sefaz.book.dump(requests=False)["authorised"]
+    with zipfile.ZipFile(path) as file:
+        notes = {name.split("/")[-1][:44]: file.read(name) for name in file.namelist() if "/notas/" in name}
+        events = [name for name in file.namelist() if "/eventos/" in name]
+    assert set(notes) == set(book)
+    assert all(nfeproc.count(b"<protNFe") == 1 for nfeproc in notes.values())
+    assert f"{len(events)} cancelled" in said
+    totals = json.loads(installation.run("report", "--month", month, "--homologation", "--json"))
+    assert totals["notes"] == {"autorizada": len(book) - len(events), "cancelada": len(events), "sem XML": 0}
