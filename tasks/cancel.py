@@ -15,6 +15,7 @@ from workflow.models import ASKED, REISSUE, DocumentKind, NumberStatus
 from workflow.nfe import event, signature, tables
 from workflow.nfe.protocol import Protocol, protocol_of
 from workflow.nfe.reactions import Reaction, reaction
+from workflow.orders import MAX_REASON, MIN_REASON
 from workflow.states import AUTHORIZED_AND_LATER, State
 from workflow.stops import Side
 from workflow.store import Claim, Left
@@ -24,8 +25,6 @@ from workflow.tools import Tools
 REGISTERED = frozenset({"135", "136", "155"})
 #: Cancelled already, or the event is there already: an earlier answer was lost.
 DUPLICATE = frozenset({"420", "573"})
-#: xJust has 15 to 255 characters.
-MIN_REASON, MAX_REASON = 15, 255
 
 
 @stage

@@ -23,10 +23,13 @@ from workflow import (
     cli_numbers,
     cli_purge,
     cli_sandbox,
+    cli_users,
     display,
     logs,
     migrations,
+    orders,
     settings,
+    users,
 )
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
@@ -54,6 +57,7 @@ app.add_typer(cli_customer_invoices.app, name="customer-invoices")
 app.add_typer(cli_notifications.app, name="notifications")
 app.add_typer(cli_numbers.app, name="numbers")
 app.add_typer(cli_keys.app, name="keys")
+app.add_typer(cli_users.app, name="user")
 app.command("purge")(cli_purge.purge)
 app.command("export")(cli_archive.export)
 app.command("report")(cli_archive.report)
@@ -128,10 +132,10 @@ def demo(
 @app.command()
 def up(
     parts: Annotated[
-        list[str] | None, typer.Argument(help="worker, beat, flower, consumer, metrics; default: all of them.")
+        list[str] | None, typer.Argument(help="worker, beat, flower, web, consumer, metrics; default: all of them.")
     ] = None,
 ) -> None:
-    """Start worker, beat and Flower in one process group; as configured also Valkey, SQS consumer and metrics."""
+    """Start worker, beat, Flower and the operator's page; as configured also Valkey, SQS consumer and metrics."""
     from workflow import processes
     from workflow.parts import Part
 
@@ -142,7 +146,26 @@ def up(
     tools = ready()
     tools.check_broker()
     say = logs.logger("nfe.up").info if tools.settings.log_format == "json" else print
+    if not parts or Part.WEB in parts:
+        _see_to_a_user(tools, say)
     processes.up(tools.settings, parts or (), say=say)
+
+
+@app.command()
+def web() -> None:
+    """Serve the operator's page until SIGTERM; `nfe up` does so too."""
+    from workflow.web import server
+
+    tools = ready()
+    _see_to_a_user(tools, print)
+    server.serve(tools, _ring)
+
+
+def _see_to_a_user(tools: Tools, say: Callable[[str], None]) -> None:
+    """Raise Misconfigured when nobody could log in to the operator's page; say where a first user's password is."""
+    made = users.somebody(tools.store, tools.settings)
+    if made is not None:
+        say(f"first user of the operator's page: {users.FIRST}; the password is in {made}")
 
 
 @app.command()
@@ -367,19 +390,16 @@ def _order(shipment: str, reason: str, *, yes: bool, code: str | None = None) ->
     """Ask for a cancellation, and with the code REISSUE for what follows it."""
     tools = ready()
     id = _one(tools, shipment)
-    row = tools.store.shipment(id)
-    assert row is not None
-    if not 15 <= len(reason.strip()) <= 255:
-        raise typer.BadParameter("give a reason of 15 to 255 characters", param_hint="--reason")
-    has_note = State(row.state) in AUTHORIZED_AND_LATER
-    if code == REISSUE and not has_note:
-        raise Invalid("no-authorised-note", f"{id} is {row.state}: it has no authorised NF-e; use: nfe retry {id}")
-    if has_note and not yes and sys.stdin.isatty():
-        accepted = " Amazon has accepted its file and may refuse another." if row.state == State.ACCEPTED else ""
+    try:
+        orders.check_reason(reason)
+    except Invalid as error:
+        raise typer.BadParameter(error.message, param_hint="--reason") from error
+    give = orders.reissue if code == REISSUE else orders.cancel
+    state = orders.state_of(tools.store, id)
+    if state in AUTHORIZED_AND_LATER and not yes and sys.stdin.isatty():
+        accepted = " Amazon has accepted its file and may refuse another." if state is State.ACCEPTED else ""
         typer.confirm(f"{id} has an authorised NF-e.{accepted} Cancel it at SEFAZ?", abort=True)
-    if not tools.store.cancel(id, reason=reason.strip(), actor=me(), code=code):
-        raise Invalid("already-cancelled", f"{id} is cancelled, or its cancellation is under way; see: nfe history")
-    _ring_for(tools, id)
+    _ring_if(give(tools.store, id, reason=reason, actor=me()))
     display.console.print(f"{id} is being cancelled" + (" and issued anew" if code == REISSUE else ""))
 
 
@@ -410,21 +430,10 @@ def danfe(
     ] = False,
 ) -> None:
     """The authorised NF-e as a page to print (PDF), in the form that its day of issue asks for."""
-    from workflow.nfe import danfe as paper
-    from workflow.nfe.protocol import protocol_of
+    from workflow.papers import paper_of
 
     tools = ready()
-    id = _one(tools, shipment)
-    nfeProc = tools.store.document(id, DocumentKind.NFEPROC)
-    if nfeProc is None:
-        row = tools.store.shipment(id)
-        raise Invalid(
-            "no-document", f"{id} has no authorised NF-e (it is {row.state if row else 'gone'}); see: nfe show"
-        )
-    key = protocol_of(nfeProc).chNFe
-    # A reissued shipment has a cancellation of an older NF-e: only the one of this key counts.
-    cancelled = f"<chNFe>{key}</chNFe>".encode() in (tools.store.document(id, DocumentKind.CANCELLATION) or b"")
-    pdf = (paper.label if label else paper.danfe)(nfeProc, cancelled=cancelled)
+    pdf, key = paper_of(tools.store, _one(tools, shipment), label=label)
     if output is not None or not sys.stdout.isatty():
         _hand_out(pdf, output)
         return
@@ -454,6 +463,9 @@ def _state(name: str) -> State:
 
 
 def _ring_for(tools: Tools, id: str) -> None:
-    row = tools.store.shipment(id)
-    if row is not None and row.due_at is not None:
-        _ring(Due(id, State(row.state), row.cancelling))
+    _ring_if(orders.due(tools.store, id))
+
+
+def _ring_if(row: Due | None) -> None:
+    if row is not None:
+        _ring(row)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ from workflow.sandbox.shipments import Example
 from workflow.states import State
 from workflow.store import shipment_id
 from workflow.tools import Tools
+from workflow.users import FIRST, somebody
 
 #: Longer than the demo's waits: the rate plan's refill is what takes time with many shipments.
 BASE_TIMEOUT, TIMEOUT_PER_SHIPMENT = 50.0, 2.0
@@ -65,21 +66,33 @@ def run(count: int, data: Path | None, *, wait: bool) -> int:
         with _sandboxes(folder) as (amazon, sefaz):
             chosen = _configure(folder, amazon, sefaz)
             tools = _install(folder, sefaz)
+            password = _first_password(tools)
             _prepare(examples, amazon, sefaz)
             with Supervisor(chosen, logs=folder / "logs", say=_say) as parts:
                 parts.wait_until_healthy()
-                _say(f"Flower on {parts.flower_url}, everything else in {folder}")
+                for name, url in parts.urls.items():
+                    _say(f"{name} on {url}")
+                _say(f"user {FIRST}, password {password}; everything else in {folder}")
                 endings = _watch(tools, examples, BASE_TIMEOUT + TIMEOUT_PER_SHIPMENT * count)
                 _export(tools, endings, folder / "xml")
                 _report(endings)
                 if wait and sys.stdin.isatty() and sys.stdout.isatty():
-                    display.console.input(f"\nFlower: {parts.flower_url}  XML: {folder / 'xml'}  Enter ends the demo. ")
+                    _wait(parts.urls, password, folder)
     except KeyboardInterrupt:
         _say(f"interrupted; everything is stopped, {folder} is left as it is")
         return 130
     _say(f"XML files in {folder / 'xml'}, logs in {folder / 'logs'}")
     _sum_up(endings, time.monotonic() - began)
     return 0 if all(ending.is_right for ending in endings) else 1
+
+
+def _wait(urls: Mapping[str, str], password: str, folder: Path) -> None:
+    """Stay until Enter, so that a person can look around."""
+    _say("")
+    for name, url in urls.items():
+        _say(f"{name}: {url}")
+    _say(f"user {FIRST}, password {password}; XML: {folder / 'xml'}")
+    display.console.input("Enter ends the demo. ")
 
 
 def _say(line: str) -> None:
@@ -158,6 +171,7 @@ def _configure(folder: Path, amazon: Announcement, sefaz: Announcement) -> setti
         "NFE_SEFAZ_URL": sefaz.url,
         "NFE_SEFAZ_CA_FILE": str(sefaz.ca_file),
         "NFE_FLOWER_PORT": "0",
+        "NFE_WEB_PORT": "0",
         "NFE_SWEEP_EVERY": "0.5",
         "NFE_POLL_FIRST": "PT3S",
         "NFE_LOG_LEVEL": "INFO",
@@ -177,6 +191,13 @@ def _install(folder: Path, sefaz: Announcement) -> Tools:
     seller_file.register(tools, folder / "seller.toml", actor="demo")
     tools.catalog.put_products(shipments.SELLER_ID, product_file.read_products(folder / "products.csv"))
     return tools
+
+
+def _first_password(tools: Tools) -> str:
+    """Of the operator's page; the demo ends with it."""
+    made = somebody(tools.store, tools.settings)
+    assert made is not None, "the folder is new"
+    return made.read_text(encoding="utf-8").strip()
 
 
 def _seller_toml(sefaz: Announcement) -> str:

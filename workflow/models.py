@@ -346,3 +346,62 @@ class EncryptionKey(SQLModel, table=True):
 
     id: str = Field(primary_key=True, description="As `workflow.crypto` derives it from the key")
     first_used_at: datetime
+
+
+class Role(StrEnum):
+    """What a person may do on the operator's page."""
+
+    VIEWER = "viewer"  # looks; a buyer's data are masked
+    OPERATOR = "operator"  # sees them, and gives orders
+
+
+class WebUser(SQLModel, table=True):
+    """A person who may log in to the operator's page."""
+
+    __tablename__ = "web_user"
+
+    name: str = Field(primary_key=True)
+    role: str
+    #: scrypt, with its parameters and its salt.
+    password_hash: str
+    #: The language that was chosen; None: what the browser asks for.
+    language: str | None = None
+    disabled_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class WebSession(SQLModel, table=True):
+    """One login. The browser holds the token, the row only what it hashes to."""
+
+    __tablename__ = "web_session"
+    __table_args__ = (Index("ix_web_session_user_name", "user_name"),)
+
+    token_hash: str = Field(primary_key=True)
+    user_name: str = Field(foreign_key="web_user.name")
+    address: str
+    created_at: datetime
+    seen_at: datetime
+
+
+class AuditLine(SQLModel, table=True):
+    """One thing that a person did or looked at on the operator's page; never changed.
+
+    It names a shipment by its id and holds nothing of a buyer. A failed login's `actor` may be no user.
+    """
+
+    __tablename__ = "audit_line"
+    __table_args__ = (
+        Index("ix_audit_line_at", "at"),
+        Index("ix_audit_line_shipment_id_at", "shipment_id", "at"),
+        Index("ix_audit_line_actor_at", "actor", "at"),
+        Index("ix_audit_line_address_at", "address", "at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime
+    actor: str
+    action: str
+    shipment_id: str | None = None
+    detail: str | None = None
+    address: str

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -26,6 +27,8 @@ from workflow.settings import Settings, load
 SILENCE = 60.0
 #: Tasks that Flower keeps in memory: about 5.5 KB each.
 FLOWER_TASKS = 20_000
+#: The operator's page's sign of life.
+ALIVE = "/alive"
 FLOWER_COLUMNS = "name,uuid,state,args,result,received,started,runtime,worker"
 
 
@@ -36,6 +39,7 @@ class Part(StrEnum):
     WORKER = "worker"
     BEAT = "beat"
     FLOWER = "flower"
+    WEB = "web"
     CONSUMER = "consumer"
     METRICS = "metrics"
 
@@ -93,6 +97,11 @@ def flower_argv(settings: Settings) -> list[str]:
     )
 
 
+def web_argv(settings: Settings) -> list[str]:
+    """`nfe web`, the operator's page."""
+    return [sys.executable, "-P", "-m", "tasks.doorbell", "web"]
+
+
 def consumer_argv(settings: Settings) -> list[str]:
     """`nfe consume`; raise Misconfigured where boto3 is missing."""
     if find_spec("boto3") is None:
@@ -112,6 +121,7 @@ _ARGV: dict[Part, Callable[[Settings], list[str]]] = {
     Part.WORKER: worker_argv,
     Part.BEAT: beat_argv,
     Part.FLOWER: flower_argv,
+    Part.WEB: web_argv,
     Part.CONSUMER: consumer_argv,
     Part.METRICS: metrics_argv,
 }
@@ -217,6 +227,8 @@ def is_healthy(part: Part, settings: Settings) -> bool:
         return settings.metrics_port is not None and _answers(
             settings.metrics_address, settings.metrics_port, "/healthz"
         )
+    if part is Part.WEB:
+        return _answers(settings.web_address, settings.web_port, ALIVE)
     try:
         return time.time() - sign_of_life(part, settings).stat().st_mtime < SILENCE
     except OSError:
@@ -227,6 +239,25 @@ def flower_url(settings: Settings) -> str:
     """Where an operator's browser finds Flower."""
     prefix = settings.flower_url_prefix.strip("/")
     return f"http://{_reachable(settings.flower_address)}:{settings.flower_port}/" + (f"{prefix}/" if prefix else "")
+
+
+def tasks_url(flower: str, id: str) -> str:
+    """Where Flower, found at that address, lists a shipment's tasks: its page takes a search from the name it is given.
+
+    >>> tasks_url("http://127.0.0.1:5555/", "A1SELLER/FBA1")
+    'http://127.0.0.1:5555/tasks?name=shipment%20OR%20args%3AFBA1'
+    """
+    shipment = id.partition("/")[2]
+    return f"{flower}tasks?name={quote(f'shipment OR args:{shipment}')}"
+
+
+def web_url(settings: Settings) -> str:
+    """Where an operator's browser finds the page, with a slash at its end."""
+    return (
+        settings.web_url.rstrip("/") + "/"
+        if settings.web_url
+        else (f"http://{_reachable(settings.web_address)}:{settings.web_port}/")
+    )
 
 
 def _reachable(address: str) -> str:

@@ -31,6 +31,11 @@ SETTLED_AFTER = 60.0
 GRACE = 10.0
 #: How often the parts are looked at, in seconds.
 LOOK = 0.2
+#: Parts that people open in a browser: the settings of their address and port, and what they are called.
+LISTENING = {
+    Part.FLOWER: ("flower_address", "flower_port", "Flower"),
+    Part.WEB: ("web_address", "web_port", "the operator's page"),
+}
 #: A log file larger than this is set aside at the next start of its part.
 LOG_LIMIT = 10 * 1024 * 1024
 
@@ -60,7 +65,9 @@ def up(settings: Settings, names: Sequence[str], *, say: Callable[[str], None] =
     with Supervisor(settings, chosen=chosen, say=say) as running:
         try:
             running.wait_until_healthy()
-            say(f"{', '.join(chosen)} up" + (f"; Flower: {running.flower_url}" if Part.FLOWER in chosen else ""))
+            say(f"{', '.join(chosen)} up")
+            for name, url in running.urls.items():
+                say(f"{name}: {url}")
         except Misconfigured as error:
             say(f"{error}; trying on")  # what it waits for may still come
         except KeyboardInterrupt:
@@ -181,7 +188,7 @@ class Supervisor:
         logs: Path | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
-        self.settings = _with_port(settings)
+        self.settings = _with_ports(settings)
         self._parts = tuple(chosen) or parts.needed(settings)
         self._logs = logs
         self._say = say
@@ -194,9 +201,10 @@ class Supervisor:
         self._left = ExitStack()
 
     @property
-    def flower_url(self) -> str:
-        """Where an operator's browser finds Flower."""
-        return parts.flower_url(self.settings)
+    def urls(self) -> dict[str, str]:
+        """Where an operator's browser finds the parts that it may look at."""
+        known = {Part.FLOWER: ("Flower", parts.flower_url), Part.WEB: ("Operator's page", parts.web_url)}
+        return {name: url(self.settings) for part, (name, url) in known.items() if part in self._parts}
 
     def pid(self, part: Part) -> int | None:
         """The part's process, if it runs."""
@@ -263,7 +271,9 @@ class Supervisor:
         """Raise Misconfigured for what can be known before anything is started."""
         if Part.FLOWER in self._parts:
             parts.flower_argv(self.settings)
-            _listen(self.settings)
+        for part in self._parts:
+            if part in LISTENING:
+                _listen(part, self.settings).close()
 
     def _start(self) -> None:
         for child in self._children:
@@ -325,20 +335,23 @@ def _forget_signs(part: Part, settings: Settings) -> None:
     parts.sign_of_life(part, settings).unlink(missing_ok=True)
 
 
-def _with_port(settings: Settings) -> Settings:
-    """The settings with a free port for Flower where any will do."""
-    if settings.flower_port:
-        return settings
-    return settings.model_copy(update={"flower_port": _listen(settings)})
+def _with_ports(settings: Settings) -> Settings:
+    """The settings with free ports where any will do; held until all are chosen, so that none is chosen twice."""
+    with ExitStack() as held:
+        wanted = {name: part for part, (_, name, _) in LISTENING.items() if not getattr(settings, name)}
+        sockets = {name: held.enter_context(_listen(part, settings)) for name, part in wanted.items()}
+        return settings.model_copy(update={name: one.getsockname()[1] for name, one in sockets.items()})
 
 
-def _listen(settings: Settings) -> int:
-    """Listen for a moment where Flower will; returns the port, or raises Misconfigured when it is not free."""
-    address, port = settings.flower_address, settings.flower_port
+def _listen(part: Part, settings: Settings) -> socket.socket:
+    """Listen where the part will; raise Misconfigured when its port is not free."""
+    where, name, called = LISTENING[part]
+    address, port = getattr(settings, where), getattr(settings, name)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        with socket.create_server((address, port), family=family) as server:
-            return int(server.getsockname()[1])
+        return socket.create_server((address, port), family=family)
     except OSError as error:
-        message = f"Flower cannot listen on {address}:{port} ({error.strerror}); NFE_FLOWER_PORT=0 takes a free port"
+        message = (
+            f"{called} cannot listen on {address}:{port} ({error.strerror}); NFE_{name.upper()}=0 takes a free port"
+        )
         raise Misconfigured("port-in-use", message) from error

@@ -42,6 +42,18 @@ def read_products(path: Path, *, issuer: Issuer | None = None) -> list[tuple[str
     return _checked(entries, issuer)
 
 
+def checked_product(row: Mapping[str, str], issuer: Issuer) -> dict[str, Any]:
+    """One product from the names of CSV's columns, as it is stored; raise Invalid('bad-product'), a line each."""
+    try:
+        product = _product(_Entry("", _nested(row), _header_mistake(list(row))))
+    except Invalid as error:
+        raise Invalid("bad-product", error.message.removeprefix("product: ").replace("; ", "\n")) from error
+    wrong = problems(product, issuer)
+    if wrong:
+        raise Invalid("bad-product", "\n".join(wrong))
+    return product.model_dump(mode="json", exclude_none=True)
+
+
 def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """A product's values by the names of CSV's columns.
 

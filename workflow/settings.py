@@ -166,6 +166,20 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(
         default=None, ge=1, le=65535, description="And their port; empty: `nfe up` starts no such part."
     )
+    web_address: str = Field(default="127.0.0.1", description="Where the operator's page listens.")
+    web_port: int = Field(default=5556, ge=0, le=65535, description="0: a free one.")
+    web_url: str = Field(
+        default="", pattern="^(https?://.+)?$", description="Where browsers find the page, for links; empty: there."
+    )
+    web_proxies: str = Field(
+        default="127.0.0.1", description="Addresses of proxies whose X-Forwarded-For and -Proto are believed."
+    )
+    web_idle: Duration = Field(
+        default=timedelta(minutes=30), ge=timedelta(seconds=1), description="A session that nobody uses ends after it."
+    )
+    web_session: Duration = Field(
+        default=timedelta(hours=12), ge=timedelta(seconds=1), description="A session ends after it in any case."
+    )
     log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field(
         default="INFO", pattern="^(?i:debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR."

@@ -5,7 +5,7 @@ import json
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -27,7 +27,7 @@ from workflow.clients.counters import Counters
 from workflow.clients.delivery import OPERATIONS, DeliveryClient
 from workflow.clients.notifications_api import NotificationsApi
 from workflow.clients.pace import Pace
-from workflow.clients.rate_limit import Plan, RateLimiter
+from workflow.clients.rate_limit import Level, Plan, RateLimiter
 from workflow.clients.sefaz import Endpoints, SefazClient, mtls_session
 from workflow.clients.sefaz_guard import GuardedSefaz
 from workflow.clients.selling_partner import HOSTS
@@ -88,6 +88,13 @@ class SellerSecrets(NamedTuple):
         """The reverse of dump."""
         values = json.loads(content)
         return cls(**values | {"pfx": base64.b64decode(values["pfx"])})
+
+
+class Limits(NamedTuple):
+    """Permits of Amazon's rate plan by operation, and for how long still a service of SEFAZ's is shut (656)."""
+
+    permits: Mapping[str, Level]
+    blocks: Mapping[str, timedelta]
 
 
 class Tools:
@@ -157,6 +164,17 @@ class Tools:
         """Who gives leave to call SEFAZ."""
         return MisuseBarrier(self.redis)
 
+    def limits(self, seller: Row[Any], operations: Sequence[str], services: Sequence[str]) -> "Limits":
+        """What Amazon and SEFAZ still let a seller ask; raise RetryLater where Redis does not answer."""
+        buckets = [self.look_at(seller).bucket(operation) for operation in operations]
+        try:
+            levels = self.limiter.look(buckets, self.plan)
+            blocks = self.barrier.blocks([seller.cnpj], services)
+        except RedisError as error:
+            raise RetryLater("redis-unavailable", "Redis does not answer; see NFE_REDIS_URL") from error
+        shut = {service: left[0] for service, left in blocks.items() if left}
+        return Limits(dict(zip(operations, levels, strict=True)), shut)
+
     @cached_property
     def pace(self) -> Pace:
         """How long Amazon takes for its verdicts."""
@@ -193,12 +211,16 @@ class Tools:
         code = stop and stop.code_on(side)
         if stop is not None and code is not None:
             raise SellerStopped(SELLER_STOPPED, f"{code}: {stop.reason}")
-        kept = self._sellers.get(id)
+        return self.look_at(row)
+
+    def look_at(self, row: Any) -> "SellerTools":
+        """The same by the seller's row, also of one that is stopped: for looking only."""
+        kept = self._sellers.get(row.id)
         if kept is None or kept.version != row.version:
-            opened = self.store.vault.open(row.sealed_secrets, "seller", id)
+            opened = self.store.vault.open(row.sealed_secrets, "seller", row.id)
             kept = SellerTools(self, row.version, SellerSecrets.load(opened))
-            self._sellers[id] = kept
-        self._sellers.move_to_end(id)
+            self._sellers[row.id] = kept
+        self._sellers.move_to_end(row.id)
         if len(self._sellers) > KEPT_SELLERS:
             self._sellers.popitem(last=False)
         return kept
@@ -363,6 +385,11 @@ class SellerTools:
     def has_application(self) -> bool:
         """Whether there is a Login with Amazon application to ask with."""
         return bool(self._client_id and self._client_secret)
+
+    @property
+    def has_own_application(self) -> bool:
+        """Whether that application is the seller's own, from its file."""
+        return bool(self._secrets.client_id)
 
     @property
     def _client_secret(self) -> str:

@@ -167,6 +167,7 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
             "NFE_SEFAZ_URL": sefaz.url,
             "NFE_SEFAZ_CA_FILE": str(sefaz.announcement.ca_file),
             "NFE_FLOWER_PORT": "0",
+            "NFE_WEB_PORT": "0",
             "NFE_SWEEP_EVERY": "0.5",
             "NFE_POLL_FIRST": "PT1S",
             # Short, so that a dead worker's shipments come back while the test looks.

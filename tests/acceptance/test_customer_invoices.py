@@ -166,7 +166,12 @@ def test_bad_base64_is_told_and_the_others_are_kept(vendor: Vendor) -> None:
 
 def test_the_schedule_pulls_what_is_new(vendor: Vendor) -> None:
     vendor.holds(1, timedelta(days=20))
-    vendor.environment |= {"NFE_CUSTOMER_INVOICES_EVERY": "3", "NFE_FLOWER_PORT": "0", "NFE_CONCURRENCY": "1"}
+    vendor.environment |= {
+        "NFE_CUSTOMER_INVOICES_EVERY": "3",
+        "NFE_FLOWER_PORT": "0",
+        "NFE_WEB_PORT": "0",
+        "NFE_CONCURRENCY": "1",
+    }
     log = vendor.folder / "up.log"
     with log.open("wb") as file:
         up = subprocess.Popen([*NFE, "up"], env=vendor.environment, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)

@@ -30,10 +30,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     """An embedded installation of its own; whatever a failed test leaves running is killed."""
     for name in [name for name in os.environ if name.startswith(("NFE_", "FLOWER_"))]:
         monkeypatch.delenv(name)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    chosen = {"DATA_DIR": tmp_path / "data", "FLOWER_PORT": port, "SWEEP_EVERY": 0.2, "CONCURRENCY": 1}
-    for name, value in chosen.items():
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = {"FLOWER_PORT": one.getsockname()[1], "WEB_PORT": other.getsockname()[1]}
+    chosen = {"DATA_DIR": tmp_path / "data", "SWEEP_EVERY": 0.2, "CONCURRENCY": 1}
+    for name, value in (chosen | ports).items():
         monkeypatch.setenv(f"NFE_{name}", str(value))
     monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "true")  # shut otherwise: there is no login here
     made = load()
@@ -73,7 +73,7 @@ def nfe_up(settings: Settings, said: Path) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen([*NFE, "up"], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         needed = parts.needed(settings)
-        assert within(20, lambda: all(parts.is_healthy(part, settings) for part in needed)), said.read_text()
+        assert within(30, lambda: all(parts.is_healthy(part, settings) for part in needed)), said.read_text()
         yield process
     finally:
         process.kill()
@@ -123,10 +123,11 @@ def test_nobody_survives_a_killed_supervisor_and_the_folder_is_free_again(settin
         pass
 
 
-def test_a_port_that_is_taken_is_told_before_anything_starts(settings: Settings) -> None:
+@pytest.mark.parametrize("name", ["flower_port", "web_port"])
+def test_a_port_that_is_taken_is_told_before_anything_starts(settings: Settings, name: str) -> None:
     with (
-        socket.create_server((settings.flower_address, settings.flower_port)),
-        pytest.raises(Misconfigured, match="port-in-use"),
+        socket.create_server(("127.0.0.1", getattr(settings, name))),
+        pytest.raises(Misconfigured, match=f"port-in-use: .*NFE_{name.upper()}=0"),
         Supervisor(settings),
     ):
         pass

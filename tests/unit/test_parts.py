@@ -40,6 +40,12 @@ def test_flowers_password_is_in_no_command_line(settings: Settings) -> None:
     assert "FLOWER_UNAUTHENTICATED_API" not in environ
 
 
+def test_the_page_is_linked_to_where_browsers_find_it(settings: Settings) -> None:
+    assert parts.web_url(settings) == "http://127.0.0.1:5556/"
+    assert parts.web_url(load(web_address="0.0.0.0", web_port=80)) == "http://127.0.0.1:80/"
+    assert parts.web_url(load(web_url="https://shop.example/nfe")) == "https://shop.example/nfe/"
+
+
 def test_settings_given_in_the_program_reach_the_parts(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     told = load(backoff_base="PT0.25S", sefaz_ca_file="roots.pem", database_url="sqlite:///own.sqlite3", max_tries=7)
     for name, value in parts.environment(Part.WORKER, told).items():

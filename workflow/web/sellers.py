@@ -1,0 +1,74 @@
+"""The sellers: until when their certificates last, what stopped them, what Amazon and SEFAZ still let them ask."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from workflow.audit import Action
+from workflow.errors import Invalid, RetryLater
+from workflow.examination import OPERATIONS, SHUT_SERVICES
+from workflow.mends import Mend, mend_of
+from workflow.tools import Limits
+from workflow.web.visit import Visit
+
+#: Days before the end of a certificate from which it is shown as a warning.
+WARN_DAYS = 30
+#: Amazon wants an application's secret rotated as often; where the seller has its own, its file was read then.
+SECRET_DAYS = 180
+
+
+class Listed(NamedTuple):
+    """One seller and how it stands."""
+
+    seller: Any
+    days_left: int | None
+    #: The days since an application of the seller's own was registered; None where the installation's is used.
+    secret_days: int | None
+    #: What stopped it, a code for each side that is stopped.
+    stops: Mapping[str, Mend]
+    #: What Amazon and SEFAZ still let it ask; None where Redis does not answer.
+    limits: Limits | None
+
+
+def listed(visit: Visit) -> Response:
+    """All of them."""
+    now = visit.store.now()
+    rows = [_listed(visit, row, now) for row in visit.site.tools.catalog.sellers()]
+    return visit.show(
+        "sellers.html",
+        rows=rows,
+        rate=visit.site.tools.plan.rate,
+        warn_days=WARN_DAYS,
+        secret_limit=SECRET_DAYS,
+        done=visit.query.get("done", ""),
+    )
+
+
+def _listed(visit: Visit, row: Any, now: datetime) -> Listed:
+    tools = visit.site.tools
+    until = row.certificate_until
+    seller = tools.look_at(row)
+    try:
+        limits = tools.limits(row, OPERATIONS, SHUT_SERVICES)
+    except RetryLater:
+        limits = None
+    return Listed(
+        row,
+        (until - now).days if until else None,
+        (now - row.updated_at).days if seller.has_own_application else None,
+        {code: mend_of(code) for code in (row.stop_code or "").split()},
+        limits,
+    )
+
+
+def resume(visit: Visit) -> Response:
+    """Lift the seller's stop: what it held up is due again."""
+    id = visit.params["seller"]
+    catalog = visit.site.tools.catalog
+    if catalog.seller(id) is None:
+        raise Invalid("unknown-seller", f"no seller {id}")
+    held = catalog.resume_seller(id, actor=visit.name)
+    visit.note(Action.RESUME, detail=f"{id}: {held} shipments")
+    return visit.go("/sellers?done=resume")
