@@ -138,7 +138,7 @@ def note(inside: str, *, outline: str = 'NFe xmlns="{NFE}"', child: str = 'infNF
 texts = st.text(st.sampled_from("&<>\"'\r\n\t]é😀") | st.characters(exclude_categories=["Cs", "Cc"]), max_size=60)
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=80)
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=50)
 @given(text=texts, quoted=texts)
 def test_any_text_gets_the_bytes_that_signxml_gives_it(text: str, quoted: str, signing_key: SigningKey) -> None:
     escaped = [one.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for one in (text, quoted)]
