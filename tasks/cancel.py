@@ -9,8 +9,9 @@ from typing import Any
 from tasks.app import stage
 from workflow import numbers
 from workflow.authorization import ask_by_every_key, place_of, wait_if_told
+from workflow.clients.sefaz import EventResult
 from workflow.engine import Done
-from workflow.errors import Invalid, LostAnswer, RetryLater
+from workflow.errors import Invalid, LostAnswer, RetryLater, SellerStopped
 from workflow.models import ASKED, REISSUE, DocumentKind, NumberStatus
 from workflow.nfe import event, signature, tables
 from workflow.nfe.protocol import Protocol, protocol_of
@@ -21,10 +22,8 @@ from workflow.stops import Side
 from workflow.store import Claim, Left
 from workflow.tools import Tools
 
-#: 135 registered, 136 registered without its NF-e, 155 registered after the deadline (MOC 7.0 Anexo I, 4.4).
-REGISTERED = frozenset({"135", "136", "155"})
-#: Cancelled already, or the event is there already: an earlier answer was lost.
-DUPLICATE = frozenset({"420", "573"})
+#: The event is there already (573), the note is cancelled (420), or is not what we think: SEFAZ is asked by key.
+_ASKED_ABOUT = frozenset({Reaction.ASK_BY_KEY, Reaction.CANCELLED, Reaction.DONE})
 
 
 @stage
@@ -71,16 +70,24 @@ def _cancel_at_sefaz(claim: Claim, tools: Tools) -> Done:
     except RetryLater:
         tools.store.mark_unsent(claim)
         raise
-    if answer.cStat in REGISTERED and answer.retEvento is not None:
+    return _after_event(claim, tools, protocol, signed, answer)
+
+
+def _after_event(claim: Claim, tools: Tools, protocol: Protocol, signed: bytes, answer: EventResult) -> Done:
+    """What NFeRecepcaoEvento4's answer leads to: what `workflow.nfe.reactions` says of its cStat."""
+    cStat, xMotivo = answer.cStat, answer.xMotivo
+    if cStat in event.REGISTERED and answer.retEvento is not None:
         left = Left(DocumentKind.CANCELLATION, event.splice_event(signed, answer.retEvento))
-        return _cancelled(claim, tools, answer.cStat, answer.xMotivo, left)
-    proof = _proof(claim, tools, protocol) if answer.cStat in DUPLICATE else None
-    if proof is not None:
-        return _cancelled(claim, tools, answer.cStat, answer.xMotivo, *proof)
-    if answer.cStat not in DUPLICATE:
-        tools.store.mark_unsent(claim)  # SEFAZ did not register it
-    wait_if_told(answer.cStat, answer.xMotivo)
-    raise Invalid(answer.cStat, answer.xMotivo)
+        return _cancelled(claim, tools, cStat, xMotivo, left)
+    found = reaction(cStat, "evento")
+    if found in _ASKED_ABOUT:
+        proof = _proof(claim, tools, protocol)
+        if proof is not None:
+            return _cancelled(claim, tools, cStat, xMotivo, *proof)
+        raise Invalid(cStat, xMotivo)
+    wait_if_told(cStat, xMotivo, "evento")
+    tools.store.mark_unsent(claim)  # SEFAZ did not register it
+    raise (SellerStopped if found is Reaction.SELLER_STOP else Invalid)(cStat, xMotivo)
 
 
 def _cancelled(claim: Claim, tools: Tools, cStat: str, xMotivo: str, *left: Left) -> Done:

@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 from workflow import contingency, numbers
 from workflow.clients.sefaz import Authorization, Consultation
 from workflow.engine import Done
-from workflow.errors import Invalid, LostAnswer, RetryLater
+from workflow.errors import Invalid, LostAnswer, RetryLater, SellerStopped
 from workflow.models import DocumentKind, NumberStatus
 from workflow.nfe import protocol
 from workflow.nfe.access_key import split
-from workflow.nfe.reactions import Reaction, key_in, reaction
+from workflow.nfe.reactions import Reaction, Service, key_in, reaction
 from workflow.nfe.signature import digest_value
 from workflow.states import Stage, State
 from workflow.stops import Side
@@ -116,8 +116,16 @@ def _refused(
 
 def _give_up(claim: Claim, cStat: str) -> Callable[[Connection, datetime], None]:
     """The number is lost to the shipment: its next document takes the next one."""
-    status = NumberStatus.VOIDED if cStat in _VOIDED else NumberStatus.USED
-    return lambda connection, now: numbers.give_up(connection, claim.id, claim.turn, status, now=now)
+    return lambda connection, now: numbers.give_up(connection, claim.id, claim.turn, _fate(cStat), now=now)
+
+
+def _decide(claim: Claim, status: NumberStatus) -> Callable[[Connection, datetime], None]:
+    return lambda connection, now: numbers.decide(connection, claim.id, claim.turn, status, now=now)
+
+
+def _fate(cStat: str) -> NumberStatus:
+    """What became of a number that is lost."""
+    return NumberStatus.VOIDED if cStat in _VOIDED else NumberStatus.USED
 
 
 def ask_by_every_key(claim: Claim, tools: Tools) -> Done | None:
@@ -148,6 +156,7 @@ def ask_by_key(claim: Claim, tools: Tools, signed: bytes, *, sends: bool = True)
     """Ask NFeConsultaProtocolo4 what became of the note; None: SEFAZ never had it, send the same bytes.
 
     Where another key holds the number (562, 613), sending says so again, and what follows; who does not send, stops.
+    Where the number is lost without an authorised note (110), who sends is refused; for who cancels it is the end.
     """
     seller = tools.seller(claim.seller_id, Side.SEFAZ)
     key = protocol.chNFe_of(signed)
@@ -155,7 +164,7 @@ def ask_by_key(claim: Claim, tools: Tools, signed: bytes, *, sends: bool = True)
         answer = seller.sefaz.consult(key, uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place_of(key))
     if sends and reaction(answer.cStat, "consulta") is Reaction.NUMBER_TAKEN:
         return None
-    return _after_question(claim, tools, signed, answer)
+    return _after_question(claim, tools, signed, answer, sends=sends)
 
 
 def place_of(key: str) -> int:
@@ -167,7 +176,7 @@ def place_of(key: str) -> int:
     return int(split(key).tpEmis)
 
 
-def _after_question(claim: Claim, tools: Tools, signed: bytes, answer: Consultation) -> Done | None:
+def _after_question(claim: Claim, tools: Tools, signed: bytes, answer: Consultation, *, sends: bool) -> Done | None:
     found = reaction(answer.cStat, "consulta")
     if found is Reaction.RESEND:
         return None
@@ -177,13 +186,26 @@ def _after_question(claim: Claim, tools: Tools, signed: bytes, answer: Consultat
         return _authorized(claim, tools, signed, answer.protNFe, answer.cStat, answer.xMotivo)
     if found is Reaction.CANCELLED:
         return _used(claim, State.CANCELLED, protocol.chNFe_of(signed), answer.cStat, answer.xMotivo)
+    if found is Reaction.NUMBER_BURNT:
+        return _lost(claim, answer, sends=sends)
     wait_if_told(answer.cStat, answer.xMotivo)
-    raise Invalid(answer.cStat, answer.xMotivo)
+    raise (SellerStopped if found is Reaction.SELLER_STOP else Invalid)(answer.cStat, answer.xMotivo)
 
 
-def wait_if_told(cStat: str, xMotivo: str) -> None:
+def _lost(claim: Claim, answer: Consultation, *, sends: bool) -> Done:
+    """The note was denied, or its number voided: the number is lost, and no note was authorised with it."""
+    return Done(
+        state=State.REJECTED if sends else State.CANCELLED,
+        documents=() if answer.protNFe is None else (Left(DocumentKind.REJECTION, answer.protNFe),),
+        code=answer.cStat,
+        reason=answer.xMotivo,
+        also=_give_up(claim, answer.cStat) if sends else _decide(claim, _fate(answer.cStat)),
+    )
+
+
+def wait_if_told(cStat: str, xMotivo: str, service: Service = "consulta") -> None:
     """Raise RetryLater where SEFAZ decided nothing and says so."""
-    found = reaction(cStat, "consulta")
+    found = reaction(cStat, service)
     if found in (Reaction.WAIT, Reaction.LEAVE_SVC):
         raise RetryLater(cStat, xMotivo)
     if found is Reaction.BLOCKED:

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field
 
+from workflow.nfe.protocol import AUTHORIZED
 from workflow.sandbox.faults import Faults
 from workflow.sandbox.journal import Journal
 from workflow.sandbox.subscriptions import Subscriptions
@@ -26,9 +27,6 @@ Verdict = Literal["Processing", "Accepted", "Errored", "NotFound"]
 
 NFE = "{http://www.portalfiscal.inf.br/nfe}"
 DSIG = "{http://www.w3.org/2000/09/xmldsig#}"
-
-#: cStat that allow the use of an NF-e. NT 2025.001: 150 when dhEmi is more than 7 days old.
-AUTHORISED = ("100", "150")
 
 
 class AmazonSettings(BaseModel):
@@ -298,7 +296,7 @@ def authorised_key(xml: bytes) -> tuple[str | None, str | None]:
     chNFe = (infNFe.get("Id") or "").removeprefix("NFe")
     if infProt.findtext(f"{NFE}chNFe") != chNFe:
         return chNFe, "the protocol is of another NF-e"
-    if infProt.findtext(f"{NFE}cStat") not in AUTHORISED:
+    if infProt.findtext(f"{NFE}cStat") not in AUTHORIZED:
         return chNFe, "not authorised by SEFAZ"
     digVal = infProt.findtext(f"{NFE}digVal")
     if digVal is not None and digVal != root.findtext(f".//{DSIG}DigestValue"):

@@ -2,6 +2,7 @@
 
 from lxml import etree
 
+from workflow.nfe.protocol import AUTHORIZED
 from workflow.sandbox import sefaz_answers, soap
 from workflow.sandbox.sefaz_book import Authorised, SefazBook
 from workflow.sandbox.sefaz_queue import Waiting
@@ -86,7 +87,9 @@ def _protocol(book: SefazBook, note: Note, names: frozenset[str], operation: str
     known = book.by_key.get(note.chNFe)
     wrong = first_fault(note, book, names, at_svc=at_svc)
     if wrong is None:
-        return _authorised(book, note)
+        return _authorised(book, note, _in_time(book, note))
+    if wrong.cStat in AUTHORIZED:
+        return _authorised(book, note, wrong)  # on demand, in these words
     if known and wrong.cStat == "204" and book.settings.duplicate_with_protocol and known.digVal == note.digVal:
         return known.protNFe
     return _refused(book, note, wrong, operation)
@@ -100,9 +103,12 @@ def _refused(book: SefazBook, note: Note, wrong: Stat, operation: str) -> str:
     return sefaz_answers.protNFe(wrong, chNFe=note.chNFe, at=book.clock(), digVal=note.digVal)
 
 
-def _authorised(book: SefazBook, note: Note) -> str:
+def _in_time(book: SefazBook, note: Note) -> Stat:
     age = book.now() - note.dhEmi
-    given = stat("150" if age.days >= book.settings.late_days else "100")
+    return stat("150" if age.days >= book.settings.late_days else "100")
+
+
+def _authorised(book: SefazBook, note: Note, given: Stat) -> str:
     nProt, at = book.next_protocol(note.text("ide/cUF")), book.clock()
     digVal = note.digVal if book.settings.dig_val else None
     protNFe = sefaz_answers.protNFe(given, chNFe=note.chNFe, at=at, nProt=nProt, digVal=digVal)

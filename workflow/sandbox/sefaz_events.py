@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from lxml import etree
 
+from workflow.nfe.event import REGISTERED
 from workflow.sandbox import sefaz_answers
 from workflow.sandbox.sefaz_book import Authorised, SefazBook
 from workflow.sandbox.sefaz_request import NFE
@@ -31,7 +32,10 @@ def decide_event(book: SefazBook, evento: etree._Element, *, at_svc: bool) -> st
         document=known.document if known else None,
     )
     if given is None and known is not None:
-        return _register(book, evento, known, about)
+        is_late = not _is_correction(evento) and _is_late(book, known)
+        return _register(book, evento, known, about, stat("155" if is_late else "135"))
+    if given is not None and known is not None and given.cStat in REGISTERED:
+        return _register(book, evento, known, about, given)  # on demand, in these words
     refused = given or stat("494", chNFe=about.chNFe)
     book.count(refused.cStat)
     return sefaz_answers.retEvento(refused, about, at=book.clock())
@@ -45,13 +49,13 @@ def _known(book: SefazBook, evento: etree._Element, *, at_svc: bool) -> Authoris
     return None
 
 
-def _register(book: SefazBook, evento: etree._Element, known: Authorised, about: sefaz_answers.Event) -> str:
-    is_correction = _is_correction(evento)
-    given = stat("155" if not is_correction and _is_late(book, known) else "135")
+def _register(
+    book: SefazBook, evento: etree._Element, known: Authorised, about: sefaz_answers.Event, given: Stat
+) -> str:
     nProt, at = book.next_protocol(about.chNFe[:2]), book.clock()
     answer = sefaz_answers.retEvento(given, about, at=at, nProt=nProt)
     procEventoNFe = sefaz_answers.procEventoNFe(etree.tostring(evento, encoding="unicode"), answer)
-    if is_correction:
+    if _is_correction(evento):
         book.correct(known.chNFe, nSeqEvento=about.nSeqEvento, nProt=nProt, procEventoNFe=procEventoNFe)
     else:
         book.cancel(known.chNFe, at=at, nProt=nProt, procEventoNFe=procEventoNFe)
