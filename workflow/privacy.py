@@ -113,9 +113,10 @@ def without(text: str, values: Iterable[str]) -> str:
     >>> without("RUA TANGARÁ 77341, fone 11 98765-4321", ["Rua Tangara, 77341", "(11) 98765-4321"])
     'RUA *** ***, fone ***'
     """
-    wanted = _pattern(values)
-    if wanted is None:
+    parts = {part for value in values for part in _parts(_folded(value))}
+    if not parts:
         return text
+    wanted = re.compile("|".join(sorted(parts, key=len, reverse=True)))
     folded = [_folded(character) for character in text]
     starts, at = [], 0
     for part in folded:
@@ -147,12 +148,6 @@ def _starred(text: str, spans: list[tuple[int, int]]) -> str:
     return "".join([*parts, text[last:]])
 
 
-def _pattern(values: Iterable[str]) -> re.Pattern[str] | None:
-    """One expression for all of them, the longest first."""
-    parts = {part for value in values for part in _parts(_folded(value))}
-    return re.compile("|".join(sorted(parts, key=len, reverse=True))) if parts else None
-
-
 def _parts(value: str) -> Iterator[str]:
     """A number as a whole, however it is divided; and each word."""
     digits = re.sub(r"\D", "", value)
@@ -161,11 +156,14 @@ def _parts(value: str) -> Iterator[str]:
         if digits.startswith("55"):  # the country's code, which not everybody writes
             yield rf"(?<!\d){_BETWEEN.join(digits[2:])}(?!\d)"
         return
-    for word in _WORDS.findall(value):
+    for word in _WORDS.findall(value.partition("@")[0]):  # an address's host is no person's
         if len(word) >= _SHORTEST and word not in _COMMON:
             # What stands beside a word may be a figure (%20Maria), never a letter.
             beside = r"[^\W\d_]" if word.isalpha() else r"\w"
             yield rf"(?<!{beside}){re.escape(word)}(?!{beside})"
+            # SEFAZ cuts a text at 255 characters, be it in the middle of a name.
+            begun = "".join(f"(?:{re.escape(letter)}" for letter in word[_SHORTEST:-1])
+            yield rf"(?<!{beside}){re.escape(word[:_SHORTEST])}{begun}{')?' * (len(word) - _SHORTEST - 1)}$"
 
 
 def values_of(details: bytes) -> list[str]:

@@ -62,6 +62,12 @@ def test_a_value_is_starred_out_however_it_is_quoted(value: str, spell: object) 
         assert private not in shown.lower()
 
 
+@pytest.mark.parametrize("length", range(3, 8))
+def test_a_name_that_was_cut_at_the_end_is_starred_out_too(length: int) -> None:
+    assert without("o nome " + "Zuleica"[:length], VALUES) == "o nome ***"
+    assert without("Zul e mais", VALUES) == "Zul e mais"
+
+
 def test_sefazs_own_words_keys_and_receipts_stay_as_they_are() -> None:
     for text in cstat_texts().values():
         assert discreet(text, VALUES) == text

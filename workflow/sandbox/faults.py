@@ -30,7 +30,10 @@ ANY = "*"
 
 
 class Fault(BaseModel):
-    """What to spoil, how, and how often; `times` None is for ever, `seconds` is the pause of slow and hang."""
+    """What to spoil, how, and how often; `times` None is for ever, `seconds` is the pause of slow and hang.
+
+    `body` is what status, status_after_processing and garbage answer instead of words of their own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,6 +43,7 @@ class Fault(BaseModel):
     seconds: float = Field(default=3600.0, ge=0)
     times: int | None = Field(default=1, ge=1)
     match: str | None = None
+    body: str | None = None
 
     def fits(self, operation: str, names: Collection[str]) -> bool:
         """Whether a request of this operation, about these names, is the one to spoil."""
@@ -165,7 +169,7 @@ class SpoiltHandler(RequestHandler):
         elif kind == "drop_before":
             self._drop(operation, names, kind)
         elif kind == "status":
-            self._send(operation, names, self.failure(fault.status))
+            self._send(operation, names, _told(fault, self.failure(fault.status)))
         elif kind == "slow":
             await self._hold(fault, operation, names)
             self._send(operation, names, process())
@@ -178,9 +182,9 @@ class SpoiltHandler(RequestHandler):
 
     async def _respond_after(self, fault: Fault, operation: str, names: Collection[str], answer: Answer) -> None:
         if fault.kind == "garbage":
-            self._send(operation, names, Answer(200, b"<html><body>Service</html", "text/html"))
+            self._send(operation, names, _told(fault, Answer(200, b"<html><body>Service</html", "text/html")))
         elif fault.kind == "status_after_processing":
-            self._send(operation, names, _page(fault.status))
+            self._send(operation, names, _told(fault, _page(fault.status)))
         elif fault.kind == "drop_after_processing":
             self._drop(operation, names, fault.kind)
         else:
@@ -220,6 +224,14 @@ class SpoiltHandler(RequestHandler):
         connection = self.request.connection
         assert connection is not None
         connection.stream.close()  # type: ignore[attr-defined]  # HTTP1Connection has it, its base says nothing
+
+
+def _told(fault: Fault, usual: Answer) -> Answer:
+    """The fault's own body, where it has one."""
+    if fault.body is None:
+        return usual
+    kind = "application/json" if fault.body.startswith("{") else "text/xml; charset=utf-8"
+    return usual._replace(body=fault.body.encode(), content_type=kind)
 
 
 def _page(status: int) -> Answer:
