@@ -108,6 +108,14 @@ class Shipment(SQLModel, table=True):
         ),
         Index("ix_shipment_state_created_at", "state", "created_at"),
         Index("ix_shipment_created_at", "created_at"),
+        # Lists, newest first: of a seller, and of what waits for a person.
+        Index("ix_shipment_seller_id_created_at", "seller_id", "created_at"),
+        Index(
+            "ix_shipment_stopped",
+            "created_at",
+            postgresql_where=text("stop_code IS NOT NULL"),
+            sqlite_where=text("stop_code IS NOT NULL"),
+        ),
         Index(
             "ix_shipment_stop_code",
             "stop_code",
