@@ -3,7 +3,8 @@
 A fault waits for a request of its operation (and, where `match` is given, about that shipment, number or key),
 spoils it, and is used up after `times` requests. Those that end in `_after_processing` spoil only the answer:
 the counterpart has done its work and remembers it, which is the case that issues invoices twice elsewhere.
-A request in the pause of `slow` or `hang_after_processing` is told in the book (`paused`) and can be let go on.
+A request in the pause of `slow` or of a hang is told in the book (`paused`) and can be let go on; one that is `slow` is
+processed when its client has left.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from tornado.web import Application, RequestHandler
 
 Kind = Literal[
     "drop_before",
+    "hang_before",
     "status",
     "slow",
     "hang_after_processing",
@@ -168,6 +170,8 @@ class SpoiltHandler(RequestHandler):
             self._send(operation, names, process())
         elif kind == "drop_before":
             self._drop(operation, names, kind)
+        elif kind == "hang_before":
+            await self._hang(fault, operation, names)
         elif kind == "status":
             self._send(operation, names, _told(fault, self.failure(fault.status)))
         elif kind == "slow":
@@ -188,9 +192,12 @@ class SpoiltHandler(RequestHandler):
         elif fault.kind == "drop_after_processing":
             self._drop(operation, names, fault.kind)
         else:
-            self.record(operation, names, fault.kind)
-            await self._hold(fault, operation, names)
-            self._close()
+            await self._hang(fault, operation, names)
+
+    async def _hang(self, fault: Fault, operation: str, names: Collection[str]) -> None:
+        self.record(operation, names, fault.kind)
+        await self._hold(fault, operation, names)
+        self._close()
 
     async def _hold(self, fault: Fault, operation: str, names: Collection[str]) -> None:
         if self._gone.is_set():

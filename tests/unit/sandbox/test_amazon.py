@@ -191,6 +191,7 @@ def test_the_plan_is_25_at_once_for_each_application_seller_and_operation(
     ("kind", "processed"),
     [
         ("drop_before", False),
+        ("hang_before", False),
         ("hang_after_processing", True),
         ("drop_after_processing", True),
     ],
