@@ -521,12 +521,12 @@ class Store:
             return {(State(state), bool(needs)): count for state, needs, count in rows}
 
     def unfinished(self) -> int:
-        """How many shipments are still on their way by themselves: something is due, or a worker has them."""
-        row = SHIPMENT.c
+        """How many shipments are still on their way by themselves: something is due, or a worker has them.
+
+        Both have a `ring_at`: a claim sets it to its lease's end.
+        """
         with self.reading() as connection:
-            return connection.execute(
-                select(func.count()).where(row.ring_at.is_not(None) | row.lease.is_not(None))
-            ).scalar_one()
+            return connection.execute(select(func.count()).where(SHIPMENT.c.ring_at.is_not(None))).scalar_one()
 
     # -- an operator's orders -------------------------------------------------------------------------------
 
