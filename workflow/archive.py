@@ -133,7 +133,9 @@ class Archive:
         """Events that SEFAZ registered in the month about notes of earlier ones."""
         earlier = [month.before(count).aamm for count in range(1, REACH + 1)]
         is_cancelled = (SHIPMENT.c.state == State.CANCELLED) | (SHIPMENT.c.turn > NUMBER.c.turn)
-        wanted = [_is_used(), func.substr(NUMBER.c.access_key, 3, 4).in_(earlier), is_cancelled, *_of(which)]
+        letters = (DOCUMENT.c.shipment_id == SHIPMENT.c.id) & (DOCUMENT.c.kind == DocumentKind.CORRECTION)
+        has_events = is_cancelled | select(DOCUMENT.c.kind).where(letters).exists()
+        wanted = [_is_used(), func.substr(NUMBER.c.access_key, 3, 4).in_(earlier), has_events, *_of(which)]
         for page in self._pages(wanted):
             for filed in self._filed(page):
                 yield from ((filed, event) for event in filed.events if registered_in(event) == str(month))
@@ -179,6 +181,9 @@ class Archive:
     def _filed(self, page: Sequence[Any]) -> Iterator[Filed]:
         authorised = self._documents((row.shipment_id for row in page), DocumentKind.NFEPROC)
         cancelled = self._documents((row.shipment_id for row in page), DocumentKind.CANCELLATION)
+        letters: dict[str, list[bytes]] = {}
+        for key, letter in self._keyed((row.shipment_id for row in page), DocumentKind.CORRECTION):
+            letters.setdefault(key, []).append(letter)
         # Of a note that SEFAZ only said to be cancelled the signed XML is all there is.
         bare = [row.shipment_id for row in page if row.access_key not in authorised]
         signed = self._documents(bare, DocumentKind.NFE)
@@ -194,11 +199,15 @@ class Archive:
                 is_cancelled=event is not None or row.state == State.CANCELLED or row.last_turn > row.turn,
                 has_protocol=nfeProc is not None,
                 document=nfeProc or signed.get(row.access_key),
-                events=() if event is None else (event,),
+                events=(*letters.get(row.access_key, ()), *(() if event is None else (event,))),
             )
 
     def _documents(self, shipments: Iterable[str], kind: DocumentKind) -> dict[str, bytes]:
         """What the shipments left of a kind, by access key; of several of one key the newest."""
+        return dict(self._keyed(shipments, kind))
+
+    def _keyed(self, shipments: Iterable[str], kind: DocumentKind) -> list[tuple[str, bytes]]:
+        """All that the shipments left of a kind, with the access key, oldest first."""
         row = DOCUMENT.c
         statement = (
             select(row.shipment_id, row.sealed)
@@ -208,7 +217,7 @@ class Archive:
         with self._store.reading() as connection:
             found = connection.execute(statement).all()
         opened = (self._store.vault.open(sealed, "document", id, kind) for id, sealed in found)
-        return {_key_in(content): content for content in opened}
+        return [(_key_in(content), content) for content in opened]
 
 
 def registered_in(event: bytes) -> str:

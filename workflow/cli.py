@@ -404,6 +404,21 @@ def _order(shipment: str, reason: str, *, yes: bool, code: str | None = None) ->
 
 
 @app.command()
+def correct(
+    shipment: Shipment,
+    text: Annotated[
+        str, typer.Option(help="All that is to be put right, 15 to 1000 characters; no amount, party or date.")
+    ],
+) -> None:
+    """Register a letter of correction (CC-e) for the authorised NF-e; it takes the place of the ones before it."""
+    from workflow.corrections import correct as register
+
+    tools = ready()
+    letter = register(tools, _one(tools, shipment), text, actor=me())
+    display.console.print(f"letter {letter.nSeqEvento} registered, protocol {letter.nProt}")
+
+
+@app.command()
 def xml(
     shipment: Shipment,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A file; default: standard output.")] = None,

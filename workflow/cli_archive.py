@@ -43,7 +43,7 @@ def export(
     log.info("exported", month=str(of), seller=seller, notes=sum(done.notes.values()))
     display.console.print(
         f"{path}: {done.notes[AUTHORIZED]} authorised, {done.notes[CANCELLED]} cancelled, "
-        f"{done.late_events} cancelled of earlier months, {done.voidings} voidings",
+        f"{done.late_events} events about earlier months, {done.voidings} voidings",
         markup=False,
     )
     _warn(archive, of, which, done.notes[MISSING], nothing=not any(done.notes.values()))

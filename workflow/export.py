@@ -27,7 +27,7 @@ from workflow.nfe.signature import NFE
 from workflow.nfe.summary import Summary
 
 #: In the index: an event of this month about a note of an earlier one, which is not a file of this archive.
-CANCELLED_LATER = "cancelada, de mes anterior"
+CANCELLED_LATER, CORRECTED_LATER = "cancelada, de mes anterior", "corrigida, de mes anterior"
 COLUMNS = (
     *("CNPJ", "chNFe", "serie", "nNF", "dhEmi", "UF", "vNF", "CFOP", "situacao", "nProt"),
     *("AmazonShipmentId", "AmazonOrderId", "arquivo", "eventos"),
@@ -56,7 +56,8 @@ def export(archive: Archive, month: Month, which: Which, path: Path, *, tell: Te
                 put(_indexed(files, filed, *totals.add(filed)))
                 tell(1)
             for filed, event in archive.late_events(month, which):
-                put(_facts(filed, CANCELLED_LATER) | {"eventos": files.put_event(filed.cnpj, event)})
+                status = CORRECTED_LATER if b"<tpEvento>110110<" in event else CANCELLED_LATER
+                put(_facts(filed, status) | {"eventos": files.put_event(filed.cnpj, event)})
                 late += 1
         for voiding in archive.voidings(month, which):
             files.put_voiding(voiding)

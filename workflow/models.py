@@ -48,6 +48,7 @@ class DocumentKind(StrEnum):
     REJECTION = "rejection"  # XML or JSON: how SEFAZ or Amazon refused
     VERDICT = "verdict"  # JSON, Amazon's getInvoiceStatus
     CANCELLATION = "cancellation"  # XML, procEventoNFe
+    CORRECTION = "correction"  # XML, procEventoNFe of a letter of correction
 
 
 class NumberStatus(StrEnum):

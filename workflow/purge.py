@@ -24,7 +24,7 @@ from workflow.store import DOCUMENT, HISTORY, PURGED, SHIPMENT, Store
 from workflow.vendors import INVOICE
 
 #: What the law wants kept.
-LEGAL = (DocumentKind.NFEPROC, DocumentKind.CANCELLATION)
+LEGAL = (DocumentKind.NFEPROC, DocumentKind.CANCELLATION, DocumentKind.CORRECTION)
 #: Asked for by what they are not: SQLite would take `state IN …` for a better index than the rows' age.
 UNSETTLED = tuple(state for state in State if state not in SETTLED)
 #: Rows of one transaction: short enough that no worker waits long for SQLite's only writer.

@@ -302,8 +302,10 @@ class Store:
             self._leave(connection, id, (Left(DocumentKind.NOTIFICATION, notice.content),), now)
         return True
 
-    def note(self, id: str, *, stage: str, outcome: str, reason: str, actor: str = "engine") -> None:
-        """Add a history line without moving anything."""
+    def note(
+        self, id: str, *, stage: str, outcome: str, reason: str, actor: str = "engine", documents: tuple[Left, ...] = ()
+    ) -> None:
+        """Add a history line, and documents, without moving anything."""
         with self.writing() as connection:
             row = connection.execute(
                 update(SHIPMENT).where(SHIPMENT.c.id == id).values(seq=SHIPMENT.c.seq + 1).returning(*SHIPMENT.c)
@@ -312,6 +314,7 @@ class Store:
                 connection, id, row.seq, at=self.now(), stage=stage, state=row.state, outcome=outcome,
                 reason=reason, actor=actor,
             )  # fmt: skip
+            self._leave(connection, id, documents, self.now())
 
     # -- claim, settle --------------------------------------------------------------------------------------
 

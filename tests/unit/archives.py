@@ -35,7 +35,7 @@ class Shelf:
 
     def put(
         self, month: str = "2026-11", *, case: str = CASES[0], environment: int = 1, state: State = State.ACCEPTED,
-        cancelled_on: str | None = None, protocol: bool = True, document: bool = True, turn: int = 1,
+        cancelled_on: str | None = None, corrected_on: tuple[str, ...] = (), protocol: bool = True, document: bool = True, turn: int = 1,
     ) -> str:  # fmt: skip
         """A note issued in that month; returns its key."""
         self.count += 1
@@ -47,7 +47,9 @@ class Shelf:
         if document and protocol:
             kept.append(Left(DocumentKind.NFEPROC, self._authorised(signed, key)))
         if cancelled_on:
-            kept.append(Left(DocumentKind.CANCELLATION, a_cancellation(key, cancelled_on)))
+            kept.append(Left(DocumentKind.CANCELLATION, an_event(key, cancelled_on)))
+        for place, day in enumerate(corrected_on, start=1):
+            kept.append(Left(DocumentKind.CORRECTION, an_event(key, day, "110110", place)))
         with self.store.writing() as connection:
             where = Range(CNPJ, environment, 1)
             reserve(connection, shipment, turn, where, lambda nNF: "1", self.store.now())
@@ -72,14 +74,14 @@ class Shelf:
         return joined("nfeProc", "4.00", signed, protNFe.encode())
 
 
-def a_cancellation(key: str, day: str) -> bytes:
-    """A procEventoNFe of 110111, registered on that day."""
+def an_event(key: str, day: str, kind: str = "110111", place: int = 1) -> bytes:
+    """A procEventoNFe, registered on that day."""
     at = f"{day}T10:00:00-03:00"
     return (
         f'<procEventoNFe xmlns="{NFE}" versao="1.00"><evento versao="1.00"><infEvento><chNFe>{key}</chNFe>'
-        f"<dhEvento>{at}</dhEvento><tpEvento>110111</tpEvento><nSeqEvento>1</nSeqEvento></infEvento></evento>"
-        f'<retEvento versao="1.00"><infEvento><cStat>135</cStat><chNFe>{key}</chNFe><tpEvento>110111</tpEvento>'
-        f"<nSeqEvento>1</nSeqEvento><dhRegEvento>{at}</dhRegEvento></infEvento></retEvento></procEventoNFe>"
+        f"<dhEvento>{at}</dhEvento><tpEvento>{kind}</tpEvento><nSeqEvento>{place}</nSeqEvento></infEvento></evento>"
+        f'<retEvento versao="1.00"><infEvento><cStat>135</cStat><chNFe>{key}</chNFe><tpEvento>{kind}</tpEvento>'
+        f"<nSeqEvento>{place}</nSeqEvento><dhRegEvento>{at}</dhRegEvento></infEvento></retEvento></procEventoNFe>"
     ).encode()
 
 

@@ -116,6 +116,18 @@ def test_a_cancellation_belongs_to_the_month_in_which_it_was_registered_too(arch
     assert [filed.chNFe for filed, _ in archive.late_events(NOVEMBER, PRODUCTION)] == [late]
 
 
+def test_letters_of_correction_are_filed_with_their_note_and_those_of_a_later_month_there(
+    archive: Archive, shelf: Shelf
+) -> None:
+    shelf.put("2026-11", corrected_on=("2026-11-03", "2026-11-04"), cancelled_on="2026-11-05", state=State.CANCELLED)
+    late = shelf.put("2026-10", corrected_on=("2026-10-30", "2026-11-02"))
+    [filed] = archive.notes(NOVEMBER, PRODUCTION)
+    kinds = [(event.count(b">110110<"), event.count(b">110111<")) for event in filed.events]
+    assert kinds == [(2, 0), (2, 0), (0, 2)]
+    [(found, event)] = archive.late_events(NOVEMBER, PRODUCTION)
+    assert (found.chNFe, found.is_cancelled, b"<nSeqEvento>2<" in event) == (late, False, True)
+
+
 def test_a_voiding_belongs_to_its_month_in_the_issuers_own_time_zone(
     archive: Archive, engine: Engine, store: Store
 ) -> None:

@@ -570,6 +570,10 @@ def test_a_cancellation_is_taken_back_with_who_and_why(nfe: Nfe, shipment: str, 
     assert (line["outcome"], line["reason"], line["actor"] != "engine") == ("withdrawn", "SEFAZ takes it no more", True)
 
 
+def test_a_shipment_without_an_authorised_note_has_nothing_to_correct(nfe: Nfe, shipment: str) -> None:
+    nfe("correct", "FBA1", "--text", "O complemento correto é apto 32").failed("no-authorised-note", shipment)
+
+
 def test_a_document_comes_byte_for_byte(nfe: Nfe, shipment: str, store: Store, tmp_path: Path) -> None:
     content = "<nfeProc>ação\r\n</nfeProc>".encode()
     with store.writing() as connection:

@@ -29,7 +29,7 @@ def test_a_month_becomes_a_file_of_its_name(nfe: Nfe, shelf: Shelf, tmp_path: Pa
     shelf.put(state=State.CANCELLED, cancelled_on="2026-11-23")
     ran = nfe("export", "--month", "2026-11")
     assert (ran.code, ran.lines) == (
-        0, ["nfe-2026-11.zip: 1 authorised, 1 cancelled, 0 cancelled of earlier months, 0 voidings"],
+        0, ["nfe-2026-11.zip: 1 authorised, 1 cancelled, 0 events about earlier months, 0 voidings"],
     )  # fmt: skip
     with zipfile.ZipFile(tmp_path / "nfe-2026-11.zip") as file:
         assert len(file.namelist()) == 5

@@ -13,7 +13,7 @@ from workflow import export as module
 from workflow.archive import Archive, Month, Which
 from workflow.engine import Engine
 from workflow.errors import Invalid
-from workflow.export import CANCELLED_LATER, INDEX, TOTALS, export
+from workflow.export import CANCELLED_LATER, CORRECTED_LATER, INDEX, TOTALS, export
 from workflow.monthly import AUTHORIZED, CANCELLED, MISSING, total
 from workflow.nfe.summary import AMOUNTS, summary_of
 from workflow.states import State
@@ -59,6 +59,16 @@ def test_every_note_is_in_the_zip_byte_for_byte_under_its_key(store: Store, shel
             assert file.read(f"{CNPJ}/notas/{filed.chNFe}-procNFe.xml") == filed.document
         assert len([name for name in file.namelist() if "/notas/" in name]) == len(stored) == 5
         assert len([name for name in file.namelist() if name.endswith("-110111-1-procEventoNFe.xml")]) == 2
+
+
+def test_the_index_tells_a_correction_of_an_earlier_months_note_from_a_cancellation(
+    store: Store, shelf: Shelf, tmp_path: Path
+) -> None:
+    key = shelf.put("2026-10", corrected_on=("2026-11-02",))
+    with exported(store, tmp_path / "nfe.zip") as file:
+        [row] = [row for row in table(file, INDEX) if row["situacao"] == CORRECTED_LATER]
+        assert row["eventos"] == f"{CNPJ}/eventos/{key}-110110-1-procEventoNFe.xml"
+        assert row["eventos"] in file.namelist()
 
 
 def test_the_index_names_each_note_its_files_and_what_became_of_it(store: Store, shelf: Shelf, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from workflow.vendors import INVOICE, File, Vendors
 
 MONTH = timedelta(days=30)
 ALL = tuple(DocumentKind)
-STAY = {DocumentKind.NFEPROC, DocumentKind.CANCELLATION}
+STAY = {DocumentKind.NFEPROC, DocumentKind.CANCELLATION, DocumentKind.CORRECTION}
 CANARY = b"MARIA DA SILVA 12345678909"
 
 

@@ -68,7 +68,7 @@ def render_correction(
 
     Raise Invalid('bad-correction') outside 15 to 1000 characters, Invalid('too-many-corrections') beyond the 20th.
     """
-    xCorrecao = fit(correction, _LONGEST_CORRECTION)
+    xCorrecao = correction_text(correction)
     if len(xCorrecao) < _SHORTEST:
         wrong = f"the text of a letter of correction has {_SHORTEST} to {_LONGEST_CORRECTION} characters"
         raise Invalid("bad-correction", wrong)
@@ -86,6 +86,11 @@ def render_correction(
             "tpAmb": tpAmb,
         },
     )
+
+
+def correction_text(correction: str) -> str:
+    """A letter's text as it is written into it."""
+    return fit(correction, _LONGEST_CORRECTION)
 
 
 def splice_event(signed: bytes, retEvento: bytes) -> bytes:
