@@ -25,7 +25,7 @@ Act = Callable[[Claim, Tools], Done]
 #: Every stage's Celery task, filled by the decorator below.
 LINKS: dict[Stage, Task] = {}
 #: The files of tasks that are no stages.
-BESIDE = ("heartbeat", "counts", "receive", "sweep", "customer_invoices", "void_numbers", "purge")
+BESIDE = ("heartbeat", "counts", "alert", "receive", "sweep", "customer_invoices", "void_numbers", "purge")
 #: What beat starts once a day: the hour (UTC) after midnight in Brasília, before anybody works.
 DAILY = {"void_numbers": 3, "purge": 4}
 
@@ -67,7 +67,11 @@ def configuration(chosen: settings.Settings) -> dict[str, Any]:
 
 def schedule(chosen: settings.Settings) -> dict[str, Any]:
     """What beat starts, and how often; whatever nobody ran in time is worth nothing, the next one sees the same."""
-    often = {"sweep": chosen.sweep_every, "customer_invoices": chosen.customer_invoices_every.total_seconds()}
+    often = {
+        "sweep": chosen.sweep_every,
+        "customer_invoices": chosen.customer_invoices_every.total_seconds(),
+        "alert": chosen.alert_every.total_seconds() if chosen.alert_url else 0,
+    }
     wanted = {"void_numbers": chosen.void_numbers, "purge": bool(chosen.purge_after)}
     return {
         name: {"task": name, "schedule": seconds, "options": {"expires": max(seconds * 2, 2)}}

@@ -62,6 +62,7 @@ app.command("purge")(cli_purge.purge)
 app.command("export")(cli_archive.export)
 app.command("report")(cli_archive.report)
 app.command("metrics")(cli_metrics.metrics)
+app.command("alerts")(cli_metrics.alerts)
 app.command("check")(cli_check.check)
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]

@@ -1,4 +1,4 @@
-"""`nfe metrics`: the installation in numbers, and what Prometheus and Grafana need to read them."""
+"""`nfe metrics` and `nfe alerts`: the installation in numbers, and what a person should know of."""
 
 import sys
 from importlib import resources
@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from workflow import display
+from workflow.errors import Misconfigured
+from workflow.installation import ready
 from workflow.settings import current
 from workflow.tools import Tools
 
@@ -22,13 +25,42 @@ def metrics(
         folder = resources.files("workflow.data") / "observability"
         sys.stdout.write((folder / ("dashboard.json" if dashboard else "alerts.yml")).read_text(encoding="utf-8"))
         return
-    from workflow.examination import Examination  # what only this command needs
-    from workflow.exporter import Exporter
+    from workflow.alerts import Watch  # what only this command needs
+    from workflow.examination import Examination
+    from workflow.exporter import Exporter, begin_watching
     from workflow.exposition import exposition
 
     # Not `ready()`: a database that is away or old is what is to be told.
-    examination = Examination(Tools(current()))
+    settings, tools = current(), Tools(current())
+    examination = Examination(tools)
     if serve:
-        Exporter(current(), examination).serve_forever()
+        exporter = Exporter(settings, examination)
+        if settings.alert_url:
+            begin_watching(Watch(tools, examination), settings.alert_every)
+        exporter.serve_forever()
     else:
         sys.stdout.write(exposition(examination).decode())
+
+
+def alerts(
+    test: Annotated[
+        bool, typer.Option("--test", help="Send a message to NFE_ALERT_URL, to see that it arrives.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """What goes on that a person should know of, as it is told to NFE_ALERT_URL."""
+    from workflow.alert_book import AlertBook
+    from workflow.alerts import Watch
+    from workflow.examination import Examination
+
+    tools = ready()
+    if not tools.settings.alert_url:
+        raise Misconfigured("no-alert-url", "nobody is told of anything; set NFE_ALERT_URL")
+    if test:
+        Watch(tools, Examination(tools)).test()
+        display.console.print("taken")
+        return
+    rows = [dict(row._mapping) | {"text": row.facts["text"]} for row in AlertBook(tools.store).rows()]
+    columns = ["key", "level", "size", "since", "quiet_since", "told_at", "tries", "text"]
+    shown = [{name: row[name] for name in (*columns, "facts")} for row in rows]
+    display.as_json(shown) if json else display.table(shown, columns)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 
@@ -27,8 +27,8 @@ from workflow.tools import Tools
 log = logger(__name__)
 T = TypeVar("T")
 
-#: How often the shipments that have ended are counted.
-COUNT_AGAIN = timedelta(minutes=5)
+#: The shipments that have ended are many: counted so seldom that it takes a hundredth of the time.
+COUNT_SHARE = 100
 #: Seconds for an answer; Prometheus itself waits for ten.
 PATIENCE = 4.0
 #: Operations whose permits workers wait for.
@@ -44,6 +44,8 @@ class DatabaseFound(NamedTuple):
     is_current: bool
     standing: Standing
     finished: Mapping[State, int]
+    #: When the oldest shipment that gets on by itself was announced; asked only where Amazon accepts nothing.
+    moving: datetime | None = None
 
 
 class BrokerFound(NamedTuple):
@@ -105,18 +107,23 @@ class Examination:
         found = standing.standing(store, longest_ring=max(settings.lease, settings.ring_again))
         self._sellers = found.sellers
         self._buckets = {(one.id, one.version): self._buckets_of(one) for one in found.sellers}
-        return DatabaseFound(seconds, is_current, found, self._count_finished())
+        is_silent = found.accepted is None or found.accepted > settings.alert_nothing_accepted
+        moving = standing.moving_since(store) if is_silent and found.on_their_way else None
+        return DatabaseFound(seconds, is_current, found, self._count_finished(), moving)
 
     def _count_finished(self) -> Mapping[State, int]:
-        if self._finished is None or time.monotonic() - self._finished[0] > COUNT_AGAIN.total_seconds():
-            self._finished = (time.monotonic(), standing.finished(self._tools.store))
+        begun = time.monotonic()
+        if self._finished is None or begun >= self._finished[0]:
+            counts = standing.finished(self._tools.store)
+            took = time.monotonic() - begun
+            self._finished = (begun + took * COUNT_SHARE, counts)
         return self._finished[1]
 
     def _buckets_of(self, seller: SellerStanding) -> list[str]:
         """The names of a seller's buckets, in the order of `OPERATIONS`; none while nothing of it goes to Amazon."""
         try:
             found = self._tools.seller(seller.id, Side.AMAZON)
-        except NfeError:  # `nfe doctor` says what is wrong with it
+        except (NfeError, LookupError, ValueError):  # `nfe doctor` says what is wrong with it
             return []
         return self._buckets.get((seller.id, seller.version)) or [found.bucket(operation) for operation in OPERATIONS]
 

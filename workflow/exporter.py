@@ -6,6 +6,8 @@ loopback keeps the port inside (`NFE_METRICS_ADDRESS`).
 
 import json
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,10 +15,14 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from workflow.alerts import Watch
 from workflow.errors import Misconfigured
 from workflow.examination import Examination
 from workflow.exposition import exposition
+from workflow.logs import logger
 from workflow.settings import Settings
+
+log = logger(__name__)
 
 #: From the last sweep until nobody can be at work any more.
 SWEEP_LATE = timedelta(seconds=60)
@@ -87,6 +93,25 @@ class Exporter(ThreadingHTTPServer):
 
     def begin(self) -> threading.Thread:
         """Serve from a thread."""
-        thread = threading.Thread(target=self.serve_forever, name="exporter", daemon=True)
-        thread.start()
-        return thread
+        return _started(self.serve_forever, "exporter")
+
+
+def begin_watching(watch: Watch, every: timedelta) -> threading.Thread:
+    """Look for what is to be told, again and again: also what keeps the task of the same purpose from running."""
+
+    def look_again_and_again() -> None:
+        while True:
+            try:
+                watch.look()
+            except Exception as error:
+                # What it asks may go away at any moment; the next look tells.
+                log.warning("look failed", kind=type(error).__name__)
+            time.sleep(every.total_seconds())
+
+    return _started(look_again_and_again, "watch")
+
+
+def _started(work: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread

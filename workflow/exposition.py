@@ -79,7 +79,9 @@ def _of_database(found: DatabaseFound | None) -> Iterator[Family]:
     yield _gauge("database_seconds", "How long the database takes to answer a question.", found.seconds)
     yield _gauge("database_current", "Whether it is at this version's revision.", float(found.is_current))
     shipments = {**now.shipments, **found.finished}
-    yield _gauges("shipments", "Shipments by state; ended ones are counted every five minutes.", "state", shipments)
+    yield _gauges(
+        "shipments", "Shipments by state; those that have ended may be told some seconds late.", "state", shipments
+    )
     oldest = {state: age.total_seconds() for state, age in now.oldest.items()}
     yield _gauges("oldest_shipment_seconds", "Since the oldest one in a state was announced.", "state", oldest)
     yield _gauge("shipments_on_their_way", "Shipments that get on by themselves.", now.on_their_way)

@@ -414,3 +414,30 @@ class AuditLine(SQLModel, table=True):
     shipment_id: str | None = None
     detail: str | None = None
     address: str
+
+
+class Alert(SQLModel, table=True):
+    """Something that a person should know of, from its beginning until its end was told. Its key says what and of whom.
+
+    It is told when it begins, when its level changes, when it has grown, now and then while it goes on, and at its end.
+    """
+
+    key: str = Field(primary_key=True)
+    kind: str
+    level: str
+    #: How much of it there is.
+    size: int = 1
+    #: What is told: text, severity, and of whom.
+    facts: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    since: datetime
+    #: Since when it has not been there; None while it is.
+    quiet_since: datetime | None = None
+    told_level: str | None = None
+    told_size: int = 0
+    told_at: datetime | None = None
+    #: Failed tries to tell it.
+    tries: int = 0
+    #: When it may be told (again).
+    due_at: datetime | None = None
+    lease: str | None = None
+    lease_until: datetime | None = None

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from importlib.util import find_spec
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -21,7 +20,7 @@ from pydantic import SecretStr
 
 from workflow import embedded
 from workflow.errors import Misconfigured
-from workflow.settings import Settings, load
+from workflow.settings import Settings, is_loopback, load
 
 #: Seconds without a sign of life after which a part is not healthy: many times the interval of its signs.
 SILENCE = 60.0
@@ -143,18 +142,6 @@ def _login(settings: Settings) -> str:
 
 def _needs_login(settings: Settings) -> bool:
     return not (settings.is_embedded and is_loopback(settings.flower_address))
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches the address.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("")
-    (True, True, False, False)
-    """
-    try:
-        return address == "localhost" or ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def environment(part: Part, settings: Settings) -> dict[str, str]:

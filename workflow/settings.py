@@ -12,6 +12,7 @@ import stat
 import tempfile
 from datetime import timedelta
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -180,6 +181,22 @@ class Settings(BaseSettings):
     web_session: Duration = Field(
         default=timedelta(hours=12), ge=timedelta(seconds=1), description="A session ends after it in any case."
     )
+    alert_url: str = Field(default="", description="Webhook for alerts; empty: none are sent.")
+    alert_secret: SecretStr = Field(
+        default=SecretStr(""), description="Signs them (Standard Webhooks); empty: unsigned."
+    )
+    alert_every: Duration = Field(
+        default=timedelta(minutes=1), ge=timedelta(seconds=1), description="How often is looked for what to tell."
+    )
+    alert_again: Duration = Field(
+        default=timedelta(hours=6), description="When what goes on is told again; what has grown, after an hour."
+    )
+    alert_overdue: Duration = Field(
+        default=timedelta(minutes=15), description="How long a shipment may be due before an alert."
+    )
+    alert_nothing_accepted: Duration = Field(
+        default=timedelta(hours=2), description="How long nothing may be accepted while shipments wait."
+    )
     log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field(
         default="INFO", pattern="^(?i:debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR."
@@ -189,6 +206,13 @@ class Settings(BaseSettings):
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("alert_url")
+    @classmethod
+    def _is_private(cls, value: str) -> str:
+        if value and not is_private(value):
+            raise ValueError("must be an https:// address, or http:// on loopback")
+        return value
 
     @property
     def is_embedded(self) -> bool:
@@ -240,6 +264,29 @@ def check_private(folder: Path) -> None:
         raise Misconfigured(
             "not-private", f"{folder} must be ours alone (mode 0700); mend it, or choose another NFE_DATA_DIR"
         )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches the address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("")
+    (True, True, False, False)
+    """
+    try:
+        return address == "localhost" or ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def is_private(url: str) -> bool:
+    """Whether nobody on the way can read or change what goes there: https, or http on loopback.
+
+    >>> is_private("https://a.example/x"), is_private("http://127.0.0.1:80/"), is_private("http://a.example/")
+    (True, True, False)
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
 def is_real_amazon(url: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
-from workflow.catalog import SELLER
+from workflow.catalog import SELLER, SELLER_STOPPED
 from workflow.models import NumberStatus
 from workflow.numbers import NUMBER
 from workflow.states import State
@@ -38,6 +38,14 @@ class SellerStanding(NamedTuple):
     cnpj: str
     stop_code: str | None
     certificate_until: datetime | None
+
+
+class Waiting(NamedTuple):
+    """A shipment that waits for a person, and its stop where it stopped on its way."""
+
+    shipment: str
+    state: str
+    code: str | None
 
 
 class Standing(NamedTuple):
@@ -94,6 +102,26 @@ def standing(store: Store, *, longest_ring: timedelta) -> Standing:
     )
 
 
+def waiting(store: Store, *, limit: int) -> list[Waiting]:
+    """Some of the shipments that wait for a person, but for those whose seller does; the last ones first."""
+    row = SHIPMENT.c
+    columns = select(row.id, row.state, row.stop_code).order_by(row.updated_at.desc()).limit(limit)
+    with _reading(store) as connection:
+        stopped = connection.execute(columns.where(row.stop_code.is_not(None), row.stop_code != SELLER_STOPPED)).all()
+        decided = connection.execute(columns.where(row.state.in_(NEEDS_PERSON), row.stop_code.is_(None))).all()
+    return [Waiting(*one) for one in (*stopped, *decided)][:limit]
+
+
+def moving_since(store: Store) -> datetime | None:
+    """When the oldest shipment that gets on by itself was announced: asked seldom, since it looks at all of them."""
+    row = SHIPMENT.c
+    with _reading(store) as connection:
+        oldest: datetime | None = connection.execute(
+            select(func.min(row.created_at)).where(row.ring_at.is_not(None))
+        ).scalar_one()
+    return oldest
+
+
 def finished(store: Store) -> dict[State, int]:
     """How many shipments have ended, by state: all of an index is read, a tenth of a second per million."""
     row = SHIPMENT.c
@@ -106,9 +134,12 @@ def finished(store: Store) -> dict[State, int]:
 
 @contextmanager
 def _reading(store: Store) -> Iterator[Connection]:
-    with store.reading() as connection:
-        if store.engine.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {PATIENCE}")
+    if store.engine.dialect.name != "postgresql":
+        with store.reading() as connection:
+            yield connection
+        return
+    with store.writing() as connection:  # one transaction, in which the setting holds
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {PATIENCE}")
         yield connection
 
 

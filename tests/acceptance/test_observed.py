@@ -1,5 +1,7 @@
 """What a running installation tells of itself: its log, its metrics, whether it is ready."""
 
+# ruff: noqa: F811 - the fixtures are those of the clients
+
 import json
 import socket
 import time
@@ -12,6 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.conftest import Installation
+from tests.unit.clients.conftest import Server, serve, server  # noqa: F401
+from workflow.clients.webhook import signature
 from workflow.nfe.tables import ufs
 from workflow.sandbox.shipments import SELLER_ID, Example, demo_shipments
 from workflow.states import Stage, State
@@ -50,9 +54,13 @@ def told(port: int) -> dict[str, float]:
     }
 
 
-def test_a_running_installation_tells_of_itself_and_nothing_of_the_buyer(installation: Installation) -> None:
+def test_a_running_installation_tells_of_itself_and_nothing_of_the_buyer(
+    installation: Installation, server: Server
+) -> None:
     examples, port = demo_shipments(8), free_port()
+    server.answers(204)
     installation.environment |= {"NFE_LOG_FORMAT": "json", "NFE_LOG_LEVEL": "DEBUG", "NFE_METRICS_PORT": str(port)}
+    installation.environment |= {"NFE_ALERT_URL": server.url, "NFE_ALERT_SECRET": "secret", "NFE_ALERT_EVERY": "1"}
     with installation.up() as process:
         installation.announce(*examples)
         states = list(installation.rest(60).values())
@@ -62,11 +70,23 @@ def test_a_running_installation_tells_of_itself_and_nothing_of_the_buyer(install
             time.sleep(0.2)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
             assert answer.status == 200
+        while not [alert for alert in alerts(server) if alert["data"]["kind"] == "person"]:
+            assert time.monotonic() < deadline, alerts(server)
+            time.sleep(0.2)
         process.terminate()
         assert process.wait(60) == 0
+    assert not [text for example in examples for text in private(example) for seen in server.seen if text in str(seen)]
     assert_log(installation, examples)
     assert_metrics(metrics, states)
     assert_archive(installation, states)
+
+
+def alerts(server: Server) -> list[dict[str, Any]]:
+    """What was told, each with its signature."""
+    for seen in server.seen:
+        id, at = seen.headers["webhook-id"], seen.headers["webhook-timestamp"]
+        assert seen.headers["webhook-signature"] == signature("secret", id, at, seen.body)
+    return [json.loads(seen.body) for seen in server.seen]
 
 
 def assert_log(installation: Installation, examples: list[Example]) -> None:

@@ -59,7 +59,7 @@ def plan_of(store: Store, statement: Select[Any]) -> str:
     """How the database would answer, were the tables large."""
     is_postgresql = store.engine.dialect.name == "postgresql"
     sql = str(statement.compile(store.engine, compile_kwargs={"literal_binds": True}))
-    with store.reading() as connection:
+    with store.writing() as connection:  # one transaction, in which the setting holds
         if is_postgresql:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"

@@ -1,7 +1,7 @@
 """What is asked of database and Redis, and what is told where one of them does not answer."""
 
 import threading
-from datetime import timedelta
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +85,23 @@ def test_an_old_database_is_told_as_one(tools: Tools) -> None:
     assert not found.is_current
 
 
-def test_what_has_ended_is_counted_again_after_five_minutes_only(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr(module.standing, "finished", lambda store: asked.append(1) or {})
+def test_what_has_ended_is_counted_so_seldom_that_it_takes_little_of_the_time(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def slow(store: object) -> dict[str, int]:
+        asked.append(time.monotonic())
+        time.sleep(0.01)
+        return {}
+
+    monkeypatch.setattr(module.standing, "finished", slow)
+    monkeypatch.setattr(module, "COUNT_SHARE", 30)
     examination = Examination(tools)
-    examination.database.ask()
-    examination.database.ask()
-    assert len(asked) == 1
-    monkeypatch.setattr(module, "COUNT_AGAIN", timedelta())
-    examination.database.ask()
-    assert len(asked) == 2
+    while len(asked) < 3:
+        examination.database.ask()
+    assert asked[1] - asked[0] >= 0.3
+    assert asked[2] - asked[1] >= 0.3
 
 
 def test_a_question_that_hangs_is_not_waited_for_and_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from urllib.error import HTTPError
 import pytest
 
 from workflow.errors import Misconfigured
-from workflow.exporter import Exporter, readiness
+from workflow.exporter import Exporter, begin_watching, readiness
 from workflow.settings import Settings
 
 
@@ -89,3 +90,20 @@ def test_a_port_that_is_taken_is_told_in_one_line() -> None:
 def test_without_a_port_there_is_nothing_to_serve() -> None:
     with pytest.raises(Misconfigured, match="no-metrics-port"):
         Exporter(Settings(metrics_port=None), away())
+
+
+def test_the_server_looks_for_what_is_to_be_told_also_after_a_look_that_failed() -> None:
+    looked = threading.Event()
+
+    class Watch:
+        looks = 0
+
+        def look(self) -> int:
+            self.looks += 1
+            if self.looks == 1:
+                raise OSError("the database went away")
+            looked.set()
+            return 0
+
+    begin_watching(Watch(), timedelta(milliseconds=5))  # type: ignore[arg-type]
+    assert looked.wait(5)

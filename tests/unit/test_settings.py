@@ -173,3 +173,13 @@ def test_settings_are_frozen() -> None:
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("url", ["http://hooks.example/x", "ftp://a.example", "hooks.example", "https://"])
+def test_alerts_go_where_nobody_on_the_way_reads_them(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("NFE_ALERT_URL", url)
+    with pytest.raises(Misconfigured, match=r"NFE_ALERT_URL.*https"):
+        load()
+    for private in ("https://hooks.example/x", "http://127.0.0.1:9/x"):
+        monkeypatch.setenv("NFE_ALERT_URL", private)
+        assert load().alert_url == private

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Select, update
+from sqlalchemy.exc import OperationalError
 
 from tests.unit.conftest import SELLER, Clock, notification, plan_of
 from workflow import standing as questions
@@ -98,6 +99,15 @@ def test_sellers_and_numbers_are_told(store: Store, clock: Clock, put: Callable[
     found = look(store)
     assert [(seller.id, seller.stop_code) for seller in found.sellers] == [(SELLER, "certificate-expired")]
     assert found.numbers == {NumberStatus.RESERVED: 1, NumberStatus.UNUSED: 0, NumberStatus.PERSON: 0}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_postgresql_gives_up_what_takes_too_long(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "PATIENCE", 50)
+    with pytest.raises(OperationalError, match="statement timeout"), questions._reading(store) as connection:
+        connection.exec_driver_sql("SELECT pg_sleep(5)")
+    with store.writing() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "0"
 
 
 @pytest.mark.parametrize(
