@@ -34,9 +34,10 @@ def large(store: Store, clock: Clock) -> Store:
         for place, id in zip(places, ids, strict=True)
     ]
     lines = [
-        {"shipment_id": id, "seq": 2, "at": clock(), "stage": "poll", "state": "ACCEPTED", "outcome": "done",
+        {"shipment_id": id, "seq": seq, "at": clock(), "stage": "poll", "state": "ACCEPTED", "outcome": "done",
          "tries": 1, "actor": "engine"}
         for id in ids
+        for seq in (1, 2)
     ]  # fmt: skip
     documents = [
         {"shipment_id": id, "kind": "details", "version": 1, "sealed": b"", "sha256": "", "created_at": clock()}
@@ -72,10 +73,10 @@ def _large_row(id: str, place: int, now: datetime) -> dict[str, Any]:
 QUESTIONS: dict[str, Callable[[Store], object]] = {
     "claim and settle": lambda store: _claimed_and_settled(store),
     "sweep": lambda store: store.sweep(limit=50, ring_again=MINUTE),
-    "a seller's newest": lambda store: store.shipments(seller_id=OTHER, limit=50),
-    "what waits for a person": lambda store: store.shipments(stopped=True, limit=50),
-    "a state's newest": lambda store: store.shipments(state=State.SUBMITTED, limit=50),
-    "the newest": lambda store: store.shipments(limit=50),
+    "a seller's newest": lambda store: store.shipments(seller_id=OTHER, limit=20),
+    "what waits for a person": lambda store: store.shipments(stopped=True, limit=20),
+    "a state's newest": lambda store: store.shipments(state=State.SUBMITTED, limit=20),
+    "the newest": lambda store: store.shipments(limit=20),
     "find": lambda store: store.find("701-0000500"),
     "history": lambda store: store.history(f"{SELLER}/S00501"),
     "documents": lambda store: store.documents(f"{SELLER}/S00501"),
