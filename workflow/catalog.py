@@ -4,13 +4,20 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from workflow.models import Product, Seller, table
+from workflow.statements import given, named
 from workflow.stops import Stop
 from workflow.store import SHIPMENT, Store
 
 SELLER, PRODUCT = table(Seller), table(Product)
+
+_SELLER = select(*SELLER.c).where(SELLER.c.id == named(SELLER.c.id))
+_PRODUCTS = select(PRODUCT.c.sku, PRODUCT.c.data).where(
+    PRODUCT.c.seller_id == named(PRODUCT.c.seller_id),
+    PRODUCT.c.sku.in_(bindparam("given_sku", expanding=True)),
+)
 
 #: What a shipment's `stop_code` is when its seller, not itself, must be mended.
 SELLER_STOPPED = "seller-stopped"
@@ -45,7 +52,7 @@ class Catalog:
     def seller(self, id: str) -> Row[Any] | None:
         """A seller's row; its secrets stay sealed."""
         with self._store.reading() as connection:
-            return connection.execute(select(*SELLER.c).where(SELLER.c.id == id)).one_or_none()
+            return connection.execute(_SELLER, given(id=id)).one_or_none()
 
     def sellers(self) -> Sequence[Row[Any]]:
         """All sellers by id."""
@@ -107,11 +114,7 @@ class Catalog:
     def products(self, seller_id: str, skus: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What is known of these SKUs; the unknown are missing from the answer."""
         with self._store.reading() as connection:
-            rows = connection.execute(
-                select(PRODUCT.c.sku, PRODUCT.c.data).where(
-                    PRODUCT.c.seller_id == seller_id, PRODUCT.c.sku.in_(list(skus))
-                )
-            )
+            rows = connection.execute(_PRODUCTS, given(seller_id=seller_id, sku=list(skus)))
             return {row.sku: row.data for row in rows}
 
     def all_products(self, seller_id: str) -> Sequence[Row[Any]]:

@@ -8,13 +8,38 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workflow.errors import Invalid
 from workflow.models import Number, NumberSeries, NumberStatus, Shipment, table
+from workflow.statements import given, named
 
 NUMBER, SERIES, SHIPMENT = table(Number), table(NumberSeries), table(Shipment)
+
+# -- statements, built once -------------------------------------------------------------------------------------
+
+_OWN = (NUMBER.c.shipment_id == named(NUMBER.c.shipment_id), NUMBER.c.turn == named(NUMBER.c.turn))
+_MINE = select(*NUMBER.c).where(*_OWN)
+_BIND = insert(NUMBER)
+_DECIDE = (
+    update(NUMBER)
+    .where(*_OWN, or_(*(NUMBER.c.status == open.value for open in (NumberStatus.RESERVED, NumberStatus.UNUSED))))
+    .values(
+        status=named(NUMBER.c.status),
+        decided_at=named(NUMBER.c.decided_at),
+        access_key=func.coalesce(named(NUMBER.c.access_key), NUMBER.c.access_key),
+    )
+)
+#: By database: both know ON CONFLICT, each in its own dialect.
+_TAKE: dict[str, Any] = {
+    name: dialect.insert(SERIES)
+    .on_conflict_do_update(
+        index_elements=["cnpj", "environment", "series"], set_={"next_number": SERIES.c.next_number + 1}
+    )
+    .returning(SERIES.c.next_number)
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
 
 
 class Reserved(NamedTuple):
@@ -45,12 +70,8 @@ def reserve(
         return mine
     nNF = _take(connection, where)
     cNF = draw_cNF(nNF)
-    connection.execute(
-        insert(NUMBER).values(
-            cnpj=where.cnpj, environment=where.environment, series=where.series, number=nNF,
-            shipment_id=shipment_id, turn=turn, random_code=cNF, status=NumberStatus.RESERVED, reserved_at=now,
-        )
-    )  # fmt: skip
+    bound = {"number": nNF, "shipment_id": shipment_id, "turn": turn, "random_code": cNF, "reserved_at": now}
+    connection.execute(_BIND, _key(where) | bound | {"status": NumberStatus.RESERVED})
     return Reserved(nNF, cNF)
 
 
@@ -64,18 +85,8 @@ def decide(
     access_key: str | None = None,
 ) -> None:
     """Record the fate of a reserved number, in the transaction that settles its shipment; a decided one stays."""
-    values: dict[str, Any] = {"status": status, "decided_at": now}
-    if access_key is not None:
-        values["access_key"] = access_key
-    connection.execute(
-        update(NUMBER)
-        .where(
-            NUMBER.c.shipment_id == shipment_id,
-            NUMBER.c.turn == turn,
-            NUMBER.c.status.in_((NumberStatus.RESERVED, NumberStatus.UNUSED)),
-        )
-        .values(values)
-    )
+    values = given(shipment_id=shipment_id, turn=turn, status=status, decided_at=now, access_key=access_key)
+    connection.execute(_DECIDE, values)
 
 
 def turn_over(connection: Connection, shipment_id: str, turn: int, *, now: datetime) -> None:
@@ -96,9 +107,7 @@ def _key(where: Range) -> dict[str, Any]:
 
 
 def _of(connection: Connection, shipment_id: str, turn: int, where: Range) -> Reserved | None:
-    row = connection.execute(
-        select(*NUMBER.c).where(NUMBER.c.shipment_id == shipment_id, NUMBER.c.turn == turn)
-    ).one_or_none()
+    row = connection.execute(_MINE, given(shipment_id=shipment_id, turn=turn)).one_or_none()
     if row is None:
         return None
     if (row.cnpj, row.environment, row.series) != (where.cnpj, where.environment, where.series):
@@ -112,13 +121,5 @@ def _of(connection: Connection, shipment_id: str, turn: int, where: Range) -> Re
 
 def _take(connection: Connection, where: Range) -> int:
     """The next number of the series; its row makes other takers wait."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = (
-        dialect.insert(SERIES)
-        .values(**_key(where), next_number=where.first + 1, first_number=where.first)
-        .on_conflict_do_update(
-            index_elements=["cnpj", "environment", "series"], set_={"next_number": SERIES.c.next_number + 1}
-        )
-        .returning(SERIES.c.next_number)
-    )
-    return int(connection.execute(statement).scalar_one()) - 1
+    row = _key(where) | {"next_number": where.first + 1, "first_number": where.first}
+    return int(connection.execute(_TAKE[connection.dialect.name], row).scalar_one()) - 1

@@ -20,33 +20,34 @@ def given(**values: Any) -> dict[str, Any]:
     return {f"given_{name}": value for name, value in values.items()}
 
 
-def _given(column: Any, name: str = "") -> Any:
+def named(column: Any, name: str = "") -> Any:
+    """A value of the column's type, named like it or otherwise."""
     return bindparam(f"given_{name or column.name}", type_=column.type)
 
 
 # -- claim, mark ------------------------------------------------------------------------------------------------
 
 _ROW = SHIPMENT.c
-_MINE = (_ROW.id == _given(_ROW.id), _ROW.lease == _given(_ROW.lease))
+_MINE = (_ROW.id == named(_ROW.id), _ROW.lease == named(_ROW.lease))
 
 
 @cache
 def claim(stage: Stage) -> Any:
     """Takes the row for one stage. Given: id, lease, until, now, and latest: the last `due_at` that counts as due."""
-    now = _given(_ROW.due_at, "now")
+    now = named(_ROW.due_at, "now")
     return (
         update(SHIPMENT)
         .where(
-            _ROW.id == _given(_ROW.id),
+            _ROW.id == named(_ROW.id),
             or_(*(_ROW.state == source.value for source in sorted(WAY[stage].sources))),
             _ROW.cancelling.is_(stage is Stage.CANCEL),
-            _ROW.due_at <= _given(_ROW.due_at, "latest"),
+            _ROW.due_at <= named(_ROW.due_at, "latest"),
             _ROW.lease_until.is_(None) | (_ROW.lease_until <= now),
         )
         .values(
-            lease=_given(_ROW.lease),
-            lease_until=_given(_ROW.lease_until, "until"),
-            ring_at=_given(_ROW.ring_at, "until"),
+            lease=named(_ROW.lease),
+            lease_until=named(_ROW.lease_until, "until"),
+            ring_at=named(_ROW.ring_at, "until"),
             tries=_ROW.tries + 1,
             # A lease that ran out unsettled: its worker died or was cut off.
             crashes=_ROW.crashes + case((_ROW.lease.is_not(None), 1), else_=0),
@@ -59,21 +60,21 @@ def claim(stage: Stage) -> Any:
 
 
 #: Given: id.
-LEASE_LOCKED = select(_ROW.lease).where(_ROW.id == _given(_ROW.id)).with_for_update()
+LEASE_LOCKED = select(_ROW.lease).where(_ROW.id == named(_ROW.id)).with_for_update()
 
 #: Given: id, lease, until, now.
 MARK_SENT = (
     update(SHIPMENT)
-    .where(*_MINE, _ROW.lease_until > _given(_ROW.lease_until, "now"))
+    .where(*_MINE, _ROW.lease_until > named(_ROW.lease_until, "now"))
     .values(
-        sent_at=_given(_ROW.sent_at, "now"),
-        lease_until=_given(_ROW.lease_until, "until"),
-        ring_at=_given(_ROW.ring_at, "until"),
+        sent_at=named(_ROW.sent_at, "now"),
+        lease_until=named(_ROW.lease_until, "until"),
+        ring_at=named(_ROW.ring_at, "until"),
     )
 )
 
 #: Given: id, lease, sent_at.
-MARK_UNSENT = update(SHIPMENT).where(*_MINE).values(sent_at=_given(_ROW.sent_at))
+MARK_UNSENT = update(SHIPMENT).where(*_MINE).values(sent_at=named(_ROW.sent_at))
 
 
 # -- settle -----------------------------------------------------------------------------------------------------
@@ -95,9 +96,9 @@ class Order(Enum):
 @cache
 def settle(order: Order) -> Any:
     """Writes what a stage came to. Given: id, lease, now, lines (how many are written), and the row's new values."""
-    now = _given(_ROW.updated_at, "now")
+    now = named(_ROW.updated_at, "now")
     values: dict[str, Any] = {
-        name: _given(_ROW[name]) for name in ("state", "tries", "crashes", "stop_code", "due_at", "ring_at")
+        name: named(_ROW[name]) for name in ("state", "tries", "crashes", "stop_code", "due_at", "ring_at")
     }
     if order is Order.FIRST:
         first = {"due_at": now, "ring_at": now, "stop_code": None, "tries": 0, "crashes": 0}
@@ -115,10 +116,10 @@ def settle(order: Order) -> Any:
             lease_until=None,
             updated_at=now,
             purged_at=None,
-            seq=_ROW.seq + _given(_ROW.seq, "lines"),
+            seq=_ROW.seq + named(_ROW.seq, "lines"),
             # It speaks of the state's own stage.
-            sent_at=case((_ROW.state == _given(_ROW.state), _ROW.sent_at), else_=None),
-            access_key=func.coalesce(_given(_ROW.access_key), _ROW.access_key),
+            sent_at=case((_ROW.state == named(_ROW.state), _ROW.sent_at), else_=None),
+            access_key=func.coalesce(named(_ROW.access_key), _ROW.access_key),
         )
         .returning(_ROW.seq, _ROW.due_at)
     )
@@ -142,13 +143,13 @@ def last_order() -> Any:
 TELL = insert(HISTORY)
 
 _KIND: tuple[ColumnElement[bool], ...] = (
-    DOCUMENT.c.shipment_id == _given(DOCUMENT.c.shipment_id),
-    DOCUMENT.c.kind == _given(DOCUMENT.c.kind),
+    DOCUMENT.c.shipment_id == named(DOCUMENT.c.shipment_id),
+    DOCUMENT.c.kind == named(DOCUMENT.c.kind),
 )
 
 #: Given: the document's columns but for its version, which is the next one of its kind.
 LEAVE = insert(DOCUMENT).values(
-    {name: _given(DOCUMENT.c[name]) for name in ("shipment_id", "kind", "sealed", "sha256", "created_at")}
+    {name: named(DOCUMENT.c[name]) for name in ("shipment_id", "kind", "sealed", "sha256", "created_at")}
     | {"version": select(func.coalesce(func.max(DOCUMENT.c.version), 0) + 1).where(*_KIND).scalar_subquery()}
 )
 

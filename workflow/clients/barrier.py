@@ -23,34 +23,35 @@ LIMITS = {"consulta": 10, "retautorizacao": 40, "status": 40}
 #: Equal rejections of one document in that time: SEFAZ blocks after 30, and nothing is learnt from a fourth.
 MOST_REJECTIONS = 3
 
-#: KEYS: the block, the calls. ARGV: the window in ms, the limit (0: none), a name for this call.
-#: Returns the ms to wait, negative where it is the limit's; 0 is leave to call, and the call is counted.
+#: KEYS: the block, the calls, a document's rejections. ARGV: the window in ms, the limits of calls and of rejections
+#: (0: none). Returns what stands in the way and the ms to wait; '' is leave to call, and the call is counted.
 _CHECK = """
 local blocked = redis.call('PTTL', KEYS[1])
-if blocked > 0 then return blocked end
-local limit = tonumber(ARGV[2])
-if limit == 0 then return 0 end
+if blocked > 0 then return {'blocked', blocked} end
+local calls, rejections = tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = redis.call('TIME')
 local now, window = clock[1] * 1000 + math.floor(clock[2] / 1000), tonumber(ARGV[1])
+if rejections > 0 and redis.call('ZCOUNT', KEYS[3], '(' .. now - window, '+inf') >= rejections then
+  return {'rejected', 0}
+end
+if calls == 0 then return {'', 0} end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - window)
-if redis.call('ZCARD', KEYS[2]) >= limit then
+if redis.call('ZCARD', KEYS[2]) >= calls then
   local oldest = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-  return -math.max(tonumber(oldest[2]) + window - now + 1, 1)
+  return {'limit', math.max(tonumber(oldest[2]) + window - now + 1, 1)}
 end
 redis.call('ZADD', KEYS[2], now, clock[1] .. '.' .. clock[2] .. '.' .. redis.call('ZCARD', KEYS[2]))
 redis.call('PEXPIRE', KEYS[2], window)
-return 0
+return {'', 0}
 """
 
-#: KEYS: the rejections of a document. ARGV: the window in ms, how many to add (0 or 1). Returns how many there are.
+#: KEYS: the rejections of a document. ARGV: the window in ms. Adds one; returns how many there are.
 _REJECTED = """
 local clock = redis.call('TIME')
 local now, window = clock[1] * 1000 + math.floor(clock[2] / 1000), tonumber(ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
-if ARGV[2] == '1' then
-  redis.call('ZADD', KEYS[1], now, clock[1] .. '.' .. clock[2] .. '.' .. redis.call('ZCARD', KEYS[1]))
-  redis.call('PEXPIRE', KEYS[1], window)
-end
+redis.call('ZADD', KEYS[1], now, clock[1] .. '.' .. clock[2] .. '.' .. redis.call('ZCARD', KEYS[1]))
+redis.call('PEXPIRE', KEYS[1], window)
 return redis.call('ZCARD', KEYS[1])
 """
 
@@ -68,24 +69,33 @@ class MisuseBarrier:
         self._check = redis.register_script(_CHECK)
         self._rejected = redis.register_script(_REJECTED)
 
-    def check(self, seller: str, service: str, key: str | None = None) -> None:
+    def check(self, seller: str, service: str, key: str | None = None, *, document: str | None = None) -> None:
         """Take leave for one call, about `key` (a key, a receipt) where the service is limited by it.
 
         Raises RetryLater('misuse-blocked') till the block's end, RetryLater('misuse-limit') till a call of the hour
-        no longer counts; neither counts as a try.
+        no longer counts; neither counts as a try. Invalid('equal-rejections') where the document, by the digest that
+        `rejected` takes, was rejected three times within the hour.
         """
         limit = LIMITS.get(service, 0) if key else 0
-        keys = [_name(seller, "blocked", service), _name(seller, "asked", f"{service}:{key}")]
+        keys = [
+            _name(seller, "blocked", service),
+            _name(seller, "asked", f"{service}:{key}"),
+            _name(seller, "rejected", document or ""),
+        ]
         try:
-            wait = int(self._check(keys=keys, args=[self._window, limit]))
+            what, wait = self._check(keys=keys, args=[self._window, limit, MOST_REJECTIONS if document else 0])
         except RedisError as error:
             raise _unavailable() from error
-        if wait > 0:
+        after = timedelta(milliseconds=wait)
+        if what == b"blocked":
             why = f"SEFAZ blocked {service} for the seller (656); nothing is sent before the block's end"
-            raise RetryLater("misuse-blocked", why, after=timedelta(milliseconds=wait), counts=False, told=True)
-        if wait < 0:
+            raise RetryLater("misuse-blocked", why, after=after, counts=False, told=True)
+        if what == b"limit":
             why = f"{limit} calls of {service} about one key within the hour; SEFAZ would block (656)"
-            raise RetryLater("misuse-limit", why, after=timedelta(milliseconds=-wait), counts=False, told=True)
+            raise RetryLater("misuse-limit", why, after=after, counts=False, told=True)
+        if what == b"rejected":
+            why = f"SEFAZ refused the same document {MOST_REJECTIONS} times within the hour; mend its data first"
+            raise Invalid("equal-rejections", why)
 
     def blocked(self, seller: str, service: str) -> timedelta:
         """Keep a 656 that SEFAZ answered: the block begins anew; how long nothing is sent."""
@@ -113,17 +123,8 @@ class MisuseBarrier:
 
         `digest` names what stays the same while nobody mends the document: not its key, cNF or dhEmi.
         """
-        return self._rejections(seller, digest, add=1)
-
-    def check_document(self, seller: str, digest: str) -> None:
-        """Raise Invalid('equal-rejections') where this document was rejected three times within the hour."""
-        if self._rejections(seller, digest, add=0) >= MOST_REJECTIONS:
-            why = f"SEFAZ refused the same document {MOST_REJECTIONS} times within the hour; mend its data first"
-            raise Invalid("equal-rejections", why)
-
-    def _rejections(self, seller: str, digest: str, *, add: int) -> int:
         try:
-            return int(self._rejected(keys=[_name(seller, "rejected", digest)], args=[self._window, add]))
+            return int(self._rejected(keys=[_name(seller, "rejected", digest)], args=[self._window]))
         except RedisError as error:
             raise _unavailable() from error
 

@@ -33,9 +33,12 @@ class Pace:
 
     def learn(self, seller: str, *, questions: int) -> None:
         """A verdict was there at the n-th question."""
-        seconds = self.first(seller).total_seconds() * (SHORTER if questions == 1 else LONGER)
+        first = self.first(seller)
+        learnt = self._within(first.total_seconds() * (SHORTER if questions == 1 else LONGER))
+        if learnt == first == self._shortest:
+            return  # which is what it is without being kept
         try:
-            self._redis.set(_key(seller), f"{self._within(seconds).total_seconds():.3f}", ex=KEPT_FOR)
+            self._redis.set(_key(seller), f"{learnt.total_seconds():.3f}", ex=KEPT_FOR)
         except RedisError:
             return  # a hint only
 

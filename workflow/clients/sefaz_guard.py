@@ -32,8 +32,7 @@ class GuardedSefaz:
         """As SefazClient's. Raises also Invalid('equal-rejections') and RetryLater('656'): nothing was processed."""
         service = _service("autorizacao", tpEmis)
         digest = unmended(nfe)
-        self._barrier.check(self._cnpj, service)
-        self._barrier.check_document(self._cnpj, digest)
+        self._barrier.check(self._cnpj, service, document=digest)
         answer = self._client.authorize(nfe, uf=uf, tpAmb=tpAmb, idLote=idLote, tpEmis=tpEmis)
         self._heed(service, answer.cStat, answer.xMotivo)
         if reaction(answer.cStat) in _REFUSED:

@@ -123,15 +123,15 @@ def test_whoever_comes_when_told_is_let_in(quick: MisuseBarrier) -> None:
 
 def test_the_fourth_equal_try_of_a_document_is_refused_here(quick: MisuseBarrier) -> None:
     for count in (1, 2, 3):
-        quick.check_document("s", "digest")
+        quick.check("s", "autorizacao", document="digest")
         assert quick.rejected("s", "digest") == count
     with pytest.raises(Invalid) as refused:
-        quick.check_document("s", "digest")
+        quick.check("s", "autorizacao", document="digest")
     assert refused.value.code == "equal-rejections"
-    quick.check_document("s", "mended")
-    quick.check_document("other", "digest")
+    quick.check("s", "autorizacao", document="mended")
+    quick.check("other", "autorizacao", document="digest")
     time.sleep(0.4)
-    quick.check_document("s", "digest")
+    quick.check("s", "autorizacao", document="digest")
 
 
 def test_nothing_stays_in_redis_for_ever(barrier: MisuseBarrier, valkey: redis.Redis) -> None:
