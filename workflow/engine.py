@@ -6,6 +6,7 @@ transaction, only if the lease is still its own. Whatever a stage raises ends he
 
 import json
 import random
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from workflow.store import Claim, Left, Notice, Settlement, Store, shipment_id
 log = logger(__name__)
 
 NOW = timedelta()
+_CSTAT = re.compile(r"\d{3,4}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,11 @@ def backoff(tries: int, *, base: timedelta, cap: timedelta, draw: Callable[[], f
     """
     ceiling = min(cap.total_seconds(), base.total_seconds() * 2.0 ** min(tries - 1, 32))
     return timedelta(seconds=max(ceiling * draw(), 0.1))
+
+
+def _code(code: str, values: list[str]) -> str:
+    """A code without the buyer's own data; a cStat is none of them, though his house may have its number."""
+    return code if _CSTAT.fullmatch(code) else without(code, values)
 
 
 class Engine:
@@ -240,13 +247,11 @@ class Engine:
             if found.reason is None or found.reason == cstat_texts().get(found.code or ""):
                 return found
             values = self._buyers(claim)
-            return replace(
-                found, code=found.code and without(found.code, values), reason=discreet(found.reason, values)
-            )
+            return replace(found, code=found.code and _code(found.code, values), reason=discreet(found.reason, values))
         if isinstance(found, RetryLater) and not found.counts:
             return found  # nobody failed: the words are ours
         values, said = self._buyers(claim), copy(found)
-        said.code, said.message = without(found.code, values), discreet(found.message, values)
+        said.code, said.message = _code(found.code, values), discreet(found.message, values)
         return said
 
     def _buyers(self, claim: Claim) -> list[str]:

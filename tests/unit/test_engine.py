@@ -283,6 +283,18 @@ def test_a_worker_in_flight_does_not_stop_a_seller_who_was_just_mended(
     assert engine.catalog.seller(SELLER).stop_code == "certificate-expired"  # type: ignore[union-attr]
 
 
+def test_a_cstat_stays_readable_though_the_buyers_house_has_its_number(
+    engine: Engine, store: Store, notify: Notify
+) -> None:
+    id = notify()
+    details = b'{"payload": {"BuyerName": "Maria Souza", "ShippingAddress": {"AddressLine1": "Rua das Flores, 103"}}}'
+    left = (Left(DocumentKind.DETAILS, details),)
+    engine.advance(id, Stage.FETCH, lambda claim: Done(state=State.FETCHED, documents=left))
+    engine.advance(id, Stage.GENERATE, raises(LostAnswer("103", "Lote recebido de Maria, 103; nRec 351000000000001")))
+    line = store.history(id)[-1]
+    assert (line.code, line.reason) == ("103", "Lote recebido de ***, ***; nRec 351000000000001")
+
+
 def test_a_cancellation_goes_before_the_next_stage(engine: Engine, store: Store, notify: Notify) -> None:
     id = notify()
     notify(status="Cancelled")
