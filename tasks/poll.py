@@ -6,11 +6,14 @@ from tasks.app import stage
 from workflow.clients.pace import after
 from workflow.engine import Done
 from workflow.errors import Invalid
+from workflow.logs import logger
 from workflow.models import DocumentKind
 from workflow.states import Stage, State
 from workflow.stops import Side
 from workflow.store import Claim, Left
 from workflow.tools import Tools
+
+log = logger(__name__)
 
 #: Answers of NotFound, one after the other, after which Amazon is believed not to have the file.
 NOT_FOUND_LIMIT = 3
@@ -37,6 +40,7 @@ def poll(claim: Claim, tools: Tools) -> Done:
     wait = after(tools.pace.first(claim.seller_id), claim.tries, longest=tools.settings.poll_cap)
     if status in ("Processing", "NotFound"):
         return Done(state=State.SUBMITTED, after=wait, code=status)
+    log.warning("unknown InvoiceStatus", shipment=claim.id, status=status[:40])
     return Done(state=State.SUBMITTED, after=wait, code="unknown-status", reason=f"Amazon says {status[:40]!r}")
 
 

@@ -213,21 +213,21 @@ def wait_if_told(cStat: str, xMotivo: str, service: Service = "consulta") -> Non
 
 
 def _authorized(claim: Claim, tools: Tools, signed: bytes, protNFe: bytes, cStat: str, xMotivo: str) -> Done:
-    nfeproc = protocol.splice(_as_authorized(claim, tools, signed, protNFe), protNFe)
+    nfeproc = _spliced(claim, tools, signed, protNFe)
     done = _used(claim, State.AUTHORIZED, protocol.chNFe_of(signed), cStat, xMotivo)
     return replace(done, documents=(Left(DocumentKind.NFEPROC, nfeproc),))
 
 
-def _as_authorized(claim: Claim, tools: Tools, signed: bytes, protNFe: bytes) -> bytes:
-    """The version of the document whose digest SEFAZ has: the newest, or an earlier one of the same key and number,
-    which came late and was authorised after all.
+def _spliced(claim: Claim, tools: Tools, signed: bytes, protNFe: bytes) -> bytes:
+    """The nfeProc of the version that SEFAZ authorised: the newest, or an earlier one of the same key and number, which
+    came late and was authorised after all.
     """
     key, digVal = protocol.chNFe_of(signed), protocol.parse_protocol(protNFe).digVal
-    if digVal in (None, digest_value(signed)):
-        return signed
-    earlier = tools.store.versions(claim.id, DocumentKind.NFE)
-    alike = (one for one in earlier if protocol.chNFe_of(one) == key and digest_value(one) == digVal)
-    return next(alike, signed)
+    if digVal == digest_value(signed):
+        return protocol.splice(signed, protNFe)
+    alike = [one for one in tools.store.versions(claim.id, DocumentKind.NFE) if protocol.chNFe_of(one) == key]
+    meant = next((one for one in alike if digest_value(one) == digVal), signed)
+    return protocol.splice(meant, protNFe, is_sole=len(alike) == 1)
 
 
 def _used(claim: Claim, state: State, key: str, cStat: str, xMotivo: str) -> Done:

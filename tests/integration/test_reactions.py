@@ -39,7 +39,7 @@ def desk(open_one: Desk) -> Iterator[Desk]:
     yield open_one
     open_one.forget()
     open_one.sefaz.book.faults.clear()
-    open_one.sefaz.book.change({"other_key": "217", "duplicate_with_protocol": False})
+    open_one.sefaz.book.change({"other_key": "217", "duplicate_with_protocol": False, "dig_val": True})
     assert open_one.sefaz.book.dump(requests=False)["refusals"] == []
 
 
@@ -374,6 +374,18 @@ def test_204_leads_to_the_protocol_of_the_stored_bytes(desk: Desk, with_protocol
     assert (outcome.state, desk.asked(CONSULT) - asked) == (State.AUTHORIZED, not with_protocol)
     assert desk.document(id) in desk.document(id, DocumentKind.NFEPROC)
     assert len(desk.authorised(id)) == 1
+
+
+def test_a_protocol_without_digest_is_of_the_only_document_that_has_its_key(desk: Desk) -> None:
+    desk.sefaz.book.change({"dig_val": False})
+    id, lost, twice = generated(desk), generated(desk), answered(desk, "225")[0]
+    assert desk.rest(id) is State.ACCEPTED
+    desk.spoil(desk.sefaz.book, AUTHORISE, "drop_after_processing")
+    assert desk.rest(lost) is State.ACCEPTED
+    desk.clock.pass_(minutes=1)
+    desk.tools.store.retry(twice, actor="maria")
+    desk.rest(twice)
+    assert desk.row(twice).stop_code == "protocol-no-digest"  # two documents have its key
 
 
 def test_217_leads_to_the_same_bytes_once_more(desk: Desk) -> None:

@@ -80,20 +80,22 @@ def chNFe_of(signed: bytes) -> str:
     return Id.removeprefix("NFe")
 
 
-def splice(signed: bytes, protNFe: bytes) -> bytes:
+def splice(signed: bytes, protNFe: bytes, *, is_sole: bool = False) -> bytes:
     """The nfeProc of the stored bytes and their protocol.
 
-    Raise Invalid: `protocol-not-authorized`, `protocol-other-key`, `protocol-no-digest` (ask by key, where SEFAZ may
-    give it) or `protocol-other-digest` (SEFAZ authorised other bytes than ours).
+    `is_sole` says that no other bytes have this key: then a protocol without digVal, which the schema lets a unit leave
+    out, can be of these only. Raise Invalid: `protocol-not-authorized`, `protocol-other-key`, `protocol-no-digest`, or
+    `protocol-other-digest` (SEFAZ authorised other bytes than ours).
     """
     protocol = parse_protocol(protNFe)
     if not protocol.is_authorized:
         raise Invalid("protocol-not-authorized", f"the protocol's cStat is {protocol.cStat}: not authorised")
     if protocol.chNFe != chNFe_of(signed):
         raise Invalid("protocol-other-key", f"the protocol is of {protocol.chNFe}, another NF-e")
-    if protocol.digVal is None:
-        raise Invalid("protocol-no-digest", f"the protocol of {protocol.chNFe} has no digVal; ask SEFAZ by key")
-    if protocol.digVal != digest_value(signed):
+    if protocol.digVal is None and not is_sole:
+        why = "and several documents have its key: compare them with what SEFAZ's portal shows, then `nfe retry`"
+        raise Invalid("protocol-no-digest", f"the protocol of {protocol.chNFe} has no digVal, {why}")
+    if protocol.digVal not in (None, digest_value(signed)):
         raise Invalid(
             "protocol-other-digest",
             f"SEFAZ authorised other bytes for {protocol.chNFe} than any stored here; find who issued them (another "

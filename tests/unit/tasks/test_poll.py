@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tasks.poll import NOT_FOUND_LIMIT, poll
 from tests.unit.tasks.conftest import claimed
@@ -34,7 +35,9 @@ def test_the_verdict_is_kept_as_it_came(tools: Any) -> None:
 
 def test_an_unknown_word_is_told_and_asked_again(tools: Any) -> None:
     tools.amazon.answers = [InvoiceStatus("SomethingNew", b"{}")]
-    done = poll(claimed(State.SUBMITTED), tools)
+    with capture_logs() as told:
+        done = poll(claimed(State.SUBMITTED), tools)
+    assert [(line["log_level"], line["status"]) for line in told] == [("warning", "SomethingNew")]
     assert (done.code, done.reason) == ("unknown-status", "Amazon says 'SomethingNew'")
     assert done.after > timedelta()
 
