@@ -34,6 +34,10 @@ class Stopped(Exception):
     """What Flower shows as FAILURE: the code and the reason; a person decides."""
 
 
+class Waits(Exception):
+    """What Flower shows as RETRY: the code, the reason, and when the shipment's turn comes."""
+
+
 def configuration(chosen: settings.Settings) -> dict[str, Any]:
     """Celery's settings; each was measured against killed workers and brokers."""
     return {
@@ -154,7 +158,8 @@ def told(outcome: Outcome) -> str:
     if outcome.kind in (Kind.STOPPED, Kind.REFUSED):
         raise Stopped(facts)
     if outcome.kind is Kind.WAITING and outcome.wait is not None:
-        raise Retry(facts, when=round(outcome.wait.total_seconds(), 1))
+        seconds = round(outcome.wait.total_seconds(), 1)
+        raise Retry(facts, Waits(f"{facts}, again in {seconds} s"), when=seconds)
     return "not its turn" if outcome.kind is Kind.SKIPPED else facts
 
 

@@ -12,4 +12,8 @@ if __name__ == "__main__":
     if chosen.log_format == "json":
         # Where Celery writes past every log that it shuts down.
         sys.__stdout__ = None  # type: ignore[misc]  # Python itself leaves it so where there is none
+    if "flower" in sys.argv:
+        from tasks.flower_view import install
+
+        install(chosen)
     main()

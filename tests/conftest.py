@@ -16,8 +16,11 @@ CNPJ = "99999999000191"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Tell pytest our flag."""
+    """Tell pytest our flags."""
     parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden/expected anew")
+    parser.addoption(
+        "--rewrite-screenshots", action="store_true", help="take tests/acceptance/screenshots anew, for README"
+    )
 
 
 #: Files whose tests look at one long run: they stay in one process.

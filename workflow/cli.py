@@ -37,6 +37,7 @@ from workflow.installation import me, ready
 from workflow.key_source import new_key
 from workflow.mends import Trouble, trouble_of
 from workflow.models import REISSUE, DocumentKind
+from workflow.parts import Part, tasks_url, web_url
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
 from workflow.store import Due
 from workflow.tools import Tools
@@ -138,7 +139,6 @@ def up(
 ) -> None:
     """Start worker, beat, Flower and the operator's page; as configured also Valkey, SQS consumer and metrics."""
     from workflow import processes
-    from workflow.parts import Part
 
     known = [str(part) for part in Part]
     for part in parts or ():
@@ -297,11 +297,12 @@ def show(shipment: Shipment, json: Json = False) -> None:
     facts: dict[str, Any] = dict(row._mapping)
     documents = [dict(document._mapping) for document in tools.store.documents(id)]
     trouble = trouble_of(row, tools.store.history(id))
+    links = {"page": f"{web_url(tools.settings)}s/{id}", "flower": tasks_url(tools.settings, id)}
     if json:
-        display.as_json(facts | {"documents": documents, "trouble": trouble and _facts(trouble)})
+        display.as_json(facts | {"documents": documents, "trouble": trouble and _facts(trouble), "links": links})
         return
     shown = {name: value for name, value in facts.items() if value is not None and name not in ("lease", "seq")}
-    shown |= _facts(trouble) if trouble else {}
+    shown |= (_facts(trouble) if trouble else {}) | links
     display.table([{"field": name, "value": value} for name, value in shown.items()], ["field", "value"])
     display.table(documents, ["kind", "version", "created_at", "sha256"])
 

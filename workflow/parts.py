@@ -28,7 +28,14 @@ SILENCE = 60.0
 FLOWER_TASKS = 20_000
 #: The operator's page's sign of life.
 ALIVE = "/alive"
-FLOWER_COLUMNS = "name,uuid,state,args,result,received,started,runtime,worker"
+FLOWER_COLUMNS = "name,uuid,root_id,state,args,result,received,runtime,worker"
+#: Flower's handlers of who may log people in.
+OAUTH = {
+    "google": "GoogleAuth2LoginHandler",
+    "github": "GithubLoginHandler",
+    "gitlab": "GitLabLoginHandler",
+    "okta": "OktaLoginHandler",
+}
 
 
 class Part(StrEnum):
@@ -74,11 +81,13 @@ def beat_argv(settings: Settings) -> list[str]:
 
 def flower_argv(settings: Settings) -> list[str]:
     """Flower, read-only; raise Misconfigured when people from elsewhere could open it without a login."""
-    if _needs_login(settings) and not _login(settings):
+    if settings.flower_oauth:
+        _check_oauth(settings)
+    elif _needs_login(settings) and not _login(settings):
         raise Misconfigured(
             "flower-without-login",
             "Flower would be open to anybody; set NFE_FLOWER_BASIC_AUTH=user:password (or the secrets file"
-            " nfe_flower_basic_auth)",
+            " nfe_flower_basic_auth), or NFE_FLOWER_OAUTH",
         )
     return _celery(
         settings,
@@ -99,6 +108,16 @@ def flower_argv(settings: Settings) -> list[str]:
 def web_argv(settings: Settings) -> list[str]:
     """`nfe web`, the operator's page."""
     return [sys.executable, "-P", "-m", "tasks.doorbell", "web"]
+
+
+def _check_oauth(settings: Settings) -> None:
+    """Raise Misconfigured where Flower could not log people in by OAuth, or would not know whom."""
+    needed = ("flower_oauth_emails", "flower_oauth_key", "flower_oauth_secret", "flower_url")
+    missing = [f"NFE_{name.upper()}" for name in needed if not _text(getattr(settings, name))]
+    if missing:
+        raise Misconfigured("flower-oauth", f"NFE_FLOWER_OAUTH needs {', '.join(missing)}, too")
+    if _login(settings):
+        raise Misconfigured("flower-oauth", "there are NFE_FLOWER_OAUTH and NFE_FLOWER_BASIC_AUTH; choose one")
 
 
 def consumer_argv(settings: Settings) -> list[str]:
@@ -175,6 +194,14 @@ def _text(value: Any) -> str:
 
 def _flower_environment(settings: Settings) -> Mapping[str, str]:
     # Without a login Flower's API stays shut: it answers any origin, so any page in a browser could read it.
+    if settings.flower_oauth:
+        return {
+            "FLOWER_AUTH_PROVIDER": f"flower.views.auth.{OAUTH[settings.flower_oauth]}",
+            "FLOWER_AUTH": settings.flower_oauth_emails,
+            "FLOWER_OAUTH2_KEY": settings.flower_oauth_key,
+            "FLOWER_OAUTH2_SECRET": settings.flower_oauth_secret.get_secret_value(),
+            "FLOWER_OAUTH2_REDIRECT_URI": f"{flower_url(settings)}login",
+        }
     return {"FLOWER_BASIC_AUTH": _login(settings)} if _login(settings) else {}
 
 
@@ -223,19 +250,21 @@ def is_healthy(part: Part, settings: Settings) -> bool:
 
 
 def flower_url(settings: Settings) -> str:
-    """Where an operator's browser finds Flower."""
+    """Where an operator's browser finds Flower, with a slash at its end."""
+    if settings.flower_url:
+        return settings.flower_url.rstrip("/") + "/"
     prefix = settings.flower_url_prefix.strip("/")
     return f"http://{_reachable(settings.flower_address)}:{settings.flower_port}/" + (f"{prefix}/" if prefix else "")
 
 
-def tasks_url(flower: str, id: str) -> str:
-    """Where Flower, found at that address, lists a shipment's tasks: its page takes a search from the name it is given.
+def tasks_url(settings: Settings, id: str) -> str:
+    """Where Flower lists a shipment's tasks: its page makes a search of the name it is given.
 
-    >>> tasks_url("http://127.0.0.1:5555/", "A1SELLER/FBA1")
-    'http://127.0.0.1:5555/tasks?name=shipment%20OR%20args%3AFBA1'
+    >>> tasks_url(Settings(flower_url="https://flower.example"), "A1SELLER/FBA1")
+    'https://flower.example/tasks?name=shipment%20OR%20args%3AFBA1'
     """
     shipment = id.partition("/")[2]
-    return f"{flower}tasks?name={quote(f'shipment OR args:{shipment}')}"
+    return f"{flower_url(settings)}tasks?name={quote(f'shipment OR args:{shipment}')}"
 
 
 def web_url(settings: Settings) -> str:

@@ -162,6 +162,15 @@ class Settings(BaseSettings):
     flower_address: str = Field(default="127.0.0.1", description="Where Flower listens.")
     flower_port: int = Field(default=5555, ge=0, le=65535, description="0: a free one.")
     flower_basic_auth: SecretStr = Field(default=SecretStr(""), description="user:password[,user:password].")
+    flower_oauth: str = Field(
+        default="", pattern="^(google|github|gitlab|okta)?$", description="Who logs people in: google, github, …"
+    )
+    flower_oauth_emails: str = Field(default="", description="Whom: a@x|b@x, or .*@x")
+    flower_oauth_key: str = Field(default="", description="Flower's client id there.")
+    flower_oauth_secret: SecretStr = Field(default=SecretStr(""), description="… and its secret.")
+    flower_url: str = Field(
+        default="", pattern="^(https?://.+)?$", description="Where browsers find Flower, for links; empty: there."
+    )
     flower_url_prefix: str = Field(default="", description="Path under which a proxy publishes Flower.")
     metrics_address: str = Field(default="127.0.0.1", description="Where /metrics, /healthz and /readyz listen.")
     metrics_port: int | None = Field(

@@ -40,6 +40,36 @@ def test_flowers_password_is_in_no_command_line(settings: Settings) -> None:
     assert "FLOWER_UNAUTHENTICATED_API" not in environ
 
 
+OAUTH = {
+    "flower_oauth": "github", "flower_oauth_emails": "a@shop.example|b@shop.example", "flower_oauth_key": "client",
+    "flower_oauth_secret": "hidden-word", "flower_url": "https://shop.example/flower",
+}  # fmt: skip
+
+
+def test_a_provider_may_log_people_in_to_flower(settings: Settings) -> None:
+    chosen = load(redis_url="redis://broker.example", **OAUTH)
+    assert "hidden-word" not in " ".join(parts.flower_argv(chosen))
+    environ = parts.environment(Part.FLOWER, chosen)
+    assert environ["FLOWER_AUTH_PROVIDER"] == "flower.views.auth.GithubLoginHandler"
+    assert environ["FLOWER_AUTH"] == "a@shop.example|b@shop.example"
+    assert environ["FLOWER_OAUTH2_SECRET"] == "hidden-word"
+    assert environ["FLOWER_OAUTH2_REDIRECT_URI"] == "https://shop.example/flower/login"
+
+
+def test_every_provider_has_its_handler_in_flower() -> None:
+    from flower.views import auth
+
+    assert all(hasattr(auth, handler) for handler in parts.OAUTH.values())
+
+
+@pytest.mark.parametrize("name", ["flower_oauth_emails", "flower_oauth_key", "flower_oauth_secret", "flower_url"])
+def test_a_provider_without_all_that_it_needs_does_not_start(settings: Settings, name: str) -> None:
+    with pytest.raises(Misconfigured, match=f"flower-oauth: .*NFE_{name.upper()}"):
+        parts.flower_argv(load(**(OAUTH | {name: ""})))
+    with pytest.raises(Misconfigured, match="choose one"):
+        parts.flower_argv(load(flower_basic_auth="a:b", **OAUTH))
+
+
 def test_the_page_is_linked_to_where_browsers_find_it(settings: Settings) -> None:
     assert parts.web_url(settings) == "http://127.0.0.1:5556/"
     assert parts.web_url(load(web_address="0.0.0.0", web_port=80)) == "http://127.0.0.1:80/"

@@ -31,7 +31,7 @@ MAX_MESSAGE = 500 * 1024
 
 #: What a request is about, read before the XML is trusted: faults match these.
 _NAMED = re.compile(
-    rb"<(?:nNF|chNFe|xPed|nNFIni)>([^<]{1,60})<|Id=\"(?:NFe|ID\d{6})([0-9A-Z]{44})|<dest><C(?:PF|NPJ)>([0-9A-Z]{11,14})<"
+    rb"<(?:nNF|chNFe|xPed|nNFIni|NCM)>([^<]{1,60})<|Id=\"(?:NFe|ID\d{6})([0-9A-Z]{44})|<dest><C(?:PF|NPJ)>([0-9A-Z]{11,14})<"
 )
 _INFORMATION = re.compile(rb"<infCpl>([^<]*)<")
 _WORD = re.compile(r"[\w-]+")

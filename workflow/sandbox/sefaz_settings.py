@@ -49,8 +49,8 @@ class SefazSettings(BaseModel):
 class Refusal(BaseModel):
     """A refusal on demand, of an NF-e unless another `operation` is named.
 
-    `match` is a key, a number, a buyer's CPF or CNPJ, or a word of infCpl or xPed; of a question or an event it is the
-    key, of a voiding its first number.
+    `match` is a key, a number, a buyer's CPF or CNPJ, an NCM, or a word of infCpl or xPed; of a question or an event it
+    is the key, of a voiding its first number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workflow.audit import Audit
-from workflow.parts import ALIVE, flower_url
+from workflow.parts import ALIVE
 from workflow.tools import Tools
 from workflow.users import users_of
 from workflow.web.gate import endpoint
@@ -42,7 +42,7 @@ def application(tools: Tools, ring: Ring) -> Starlette:
     """The page of an installation; `ring` is told of each row that is due now."""
     settings = tools.settings
     root = urlsplit(settings.web_url).path.rstrip("/")
-    site = Site(tools, users_of(tools.store, settings), Audit(tools.store), ring, flower_url(settings), root)
+    site = Site(tools, users_of(tools.store, settings), Audit(tools.store), ring, root)
     routes: list[BaseRoute] = [
         Route(ALIVE, _alive),
         Mount("/static", StaticFiles(packages=[("workflow.web", "static")])),

@@ -125,7 +125,7 @@ def story(visit: Visit) -> Response:
         is_moving=shipment.ring_at is not None,
         done=visit.query.get("done", ""),
         done_words=(*Order, "product", "nothing"),
-        flower=tasks_url(visit.site.flower_url, shipment.id),
+        flower=tasks_url(visit.site.tools.settings, shipment.id),
     )
 
 

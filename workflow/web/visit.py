@@ -26,8 +26,6 @@ class Site:
     users: Users
     audit: Audit
     ring: Ring
-    #: Where a browser finds Flower.
-    flower_url: str
     #: The path under which a proxy publishes the page, without a slash at its end.
     root: str = ""
 
