@@ -6,9 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 # Tests at a time: the long ones wait more than they work, so more than there are cores.
 JOBS ?= 4
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check package bench help
+.PHONY: demo test check package bench fuzz help
 
 demo: .venv/product ## Run the main job on embedded parts against local counterparts (ARGS="--shipments 100")
 	@$(BIN)/nfe demo $(ARGS)
@@ -25,6 +26,9 @@ check: .venv/development ## Lint, format, types and floors: ruff, mypy --strict,
 
 bench: .venv/bench ## Measure throughput on this machine, beside floors and peers (ARGS="documents" or "pipeline")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+fuzz: .venv/fuzz ## Hand every reader of other people's bytes what nobody meant (MINUTES=10 each, ARGS="address details")
+	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 package: $(BIN)/python ## Build the wheel, install it into a fresh environment, and run its demo elsewhere
 	@rm -rf dist
@@ -51,6 +55,10 @@ $(BIN)/python:
 
 .venv/bench: .venv/development
 	@$(PIP) install --constraint constraints.txt --group bench
+	@touch $@
+
+.venv/fuzz: .venv/development
+	@$(PIP) install --constraint constraints.txt --group fuzz
 	@touch $@
 
 .venv/development: .venv/product

@@ -168,7 +168,7 @@ def _nested(row: Mapping[str, str | None]) -> dict[str, Any]:
 def _toml_entries(path: Path, text: str) -> Iterator[_Entry]:
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # the former also for a number of thousands of digits
         line = _AT_LINE.search(str(error))
         raise Invalid("bad-products", f"{path}:{line[1] if line else 1}: no TOML: {error}") from error
     tables = values.pop("product", [])

@@ -19,7 +19,7 @@ class TomlFile:
             self.values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise Invalid("unreadable-file", "cannot be read; check the path") from error
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # the former also for a number of thousands of digits
             raise self.mistake(f"no TOML: {error}") from error
 
     def mistake(self, message: str) -> Invalid:

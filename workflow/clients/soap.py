@@ -76,8 +76,11 @@ class Part:
     def xml(self) -> bytes:
         """The element alone, with the namespaces it uses and no others: the envelope's stay behind."""
         # Exclusive C14N of a sub-element is right only in a document of its own (lxml writes xmlns="" otherwise).
-        alone = etree.fromstring(etree.tostring(self._element, with_tail=False), _parser())
-        return etree.tostring(alone, method="c14n", exclusive=True, with_comments=False)
+        try:
+            alone = etree.fromstring(etree.tostring(self._element, with_tail=False), _parser())
+            return etree.tostring(alone, method="c14n", exclusive=True, with_comments=False)
+        except etree.LxmlError as error:  # namespaces that are no URIs
+            raise self._undecided(etree.QName(self._element).localname) from error
 
     def _undecided(self, name: str) -> RetryLater:
         return self._request.lost("sefaz-garbled", f"{_host(self._request)} answered without {name}")

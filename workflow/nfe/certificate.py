@@ -68,7 +68,7 @@ def cnpj_of(certificate: x509.Certificate) -> str | None:
 def _cnpj_in_alternative_names(certificate: x509.Certificate) -> str | None:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, ValueError):  # the latter where its extensions are no DER
         return None
     for name in names.get_values_for_type(x509.OtherName):
         # The value is a short DER string: a tag, a length, the characters.
@@ -79,7 +79,11 @@ def _cnpj_in_alternative_names(certificate: x509.Certificate) -> str | None:
 
 
 def _cnpj_in_common_name(certificate: x509.Certificate) -> str | None:
-    for attribute in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME):
+    try:
+        names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    except ValueError:  # a subject that is no DER
+        return None
+    for attribute in names:
         text = str(attribute.value).rpartition(":")[2].strip()
         if is_cnpj(text):
             return text

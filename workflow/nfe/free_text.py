@@ -1,4 +1,4 @@
-"""The issuer's own text for `infCpl`: a small Jinja text, sandboxed, that may name the ids of the shipment.
+"""The issuer's own text for `infCpl`: a small Jinja text that may name the ids of the shipment, and do little more.
 
 It knows Amazon's `AmazonOrderId`, `AmazonShipmentId`, `WarehouseId`, `SellerId`, `SellerDisplayName`, `PurchaseDate`;
 the warehouse's `warehouse_name`, `warehouse_cnpj`, `warehouse_ie`, `warehouse_address`; the `remittances` that brought
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
-from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2 import StrictUndefined, Template, TemplateError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from workflow.errors import Invalid
@@ -31,17 +31,42 @@ _PLACE = ("warehouse_name", "warehouse_cnpj", "warehouse_ie", "warehouse_address
 
 NAMES = (*FROM_AMAZON, *_AMOUNTS, *_PLACE, "remittances")
 
+#: What a text may be made of: names, texts, `if`, a few filters. Nothing reaches into a value, loops or grows.
+_NODES = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.CondExpr, nodes.And,
+    nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Concat, nodes.Filter, nodes.Keyword,
+)  # fmt: skip
+_FILTERS = ("upper", "lower", "title", "capitalize", "trim", "default")
+
 # Plain text: the XML's own escaping comes when the text is put into the document.
-_ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+_ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, optimized=False)
 
 
 @lru_cache(maxsize=512)
 def compiled(source: str) -> Template:
-    """The compiled text; raise Invalid('bad-infCpl') when it is not Jinja."""
+    """The compiled text; raise Invalid('bad-infCpl') when it is not Jinja, or more than a text with names in it."""
     try:
+        _check(_ENVIRONMENT.parse(source))
         return _ENVIRONMENT.from_string(source)
-    except TemplateError as error:
-        raise Invalid("bad-infCpl", f"the issuer's infCpl is not a Jinja text: {error}") from error
+    except (TemplateError, ValueError, RecursionError) as error:
+        reason = error.message if isinstance(error, TemplateError) else "too deep, or a number too long"
+        raise Invalid("bad-infCpl", f"the issuer's infCpl is not a Jinja text: {reason}") from error
+
+
+def _check(found: nodes.Node) -> None:
+    wrong = None if isinstance(found, _NODES) else type(found).__name__
+    if isinstance(found, nodes.Filter) and found.name not in _FILTERS:
+        wrong = f"the filter {found.name}"
+    if isinstance(found, nodes.Name) and found.name not in NAMES:
+        wrong = f"the name {found.name}"
+    if wrong is not None:
+        raise Invalid(
+            "bad-infCpl",
+            f"the issuer's infCpl may hold texts, if, the filters {', '.join(_FILTERS)} and the names "
+            f"{', '.join(NAMES)}; not {wrong}",
+        )
+    for inside in found.iter_child_nodes():
+        _check(inside)
 
 
 def written(source: str, names: Mapping[str, str]) -> str:

@@ -53,7 +53,7 @@ def _amount(money: Money | None, index: int) -> Decimal | None:
         return None
     if money.CurrencyCode not in (None, "BRL"):
         raise Invalid("not-brl", f"Payments[{index}].PaymentValue is not in BRL; only reais can be invoiced")
-    if money.Amount < 0 or money.Amount != money.Amount.quantize(ZERO):
+    if not 0 <= money.Amount < 10**13 or money.Amount != money.Amount.quantize(ZERO):
         raise Invalid("bad-amount", f"Payments[{index}].PaymentValue is not an amount in reais and cents")
     return money.Amount.quantize(ZERO)
 

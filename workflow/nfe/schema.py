@@ -129,7 +129,10 @@ def _complaint(document: etree._Element, error: etree._LogEntry) -> str:
 
 def _place(document: etree._Element, path: str) -> str:
     """The element's path by local names, `det[2]/prod/xProd`, from libxml2's path of positions."""
-    found = document.getroottree().xpath(path)
+    try:
+        found = document.getroottree().xpath(path)
+    except etree.XPathEvalError:  # libxml2 writes prefixes into it that only the element knows
+        found = []
     element = found[0] if isinstance(found, list) and found else document
     assert isinstance(element, etree._Element)
     line = [element, *element.iterancestors()]

@@ -126,7 +126,7 @@ def _payload(raw: bytes) -> dict[str, Any]:
     try:
         # Amounts as they are written, should Amazon ever send them as JSON numbers.
         answer = json.loads(raw, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError, ArithmeticError) as error:  # the last for an exponent without end
         raise Invalid("bad-shipment-details", "Amazon's shipment details are not JSON; fetch them again") from error
     payload = answer.get("payload", answer) if isinstance(answer, dict) else None
     if not isinstance(payload, dict) or not payload or "errors" in payload:

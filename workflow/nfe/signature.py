@@ -185,7 +185,7 @@ def verify(xml: bytes) -> Certificate:
         # Its dates are the caller's to judge: there is no clock here.
         config = replace(_EXPECTED, verification_time=certificate.not_valid_before_utc)
         verified = _Verifier().verify(root, x509_cert=certificate, expect_config=config)
-    except (SignXMLException, ValueError) as error:
+    except (SignXMLException, ValueError, etree.LxmlError) as error:
         raise Invalid("bad-signature", "the signature does not fit the document (SEFAZ: 297)") from error
     if (
         not isinstance(verified, VerifyResult)

@@ -38,6 +38,11 @@ _SAME: Mapping[str, Any] = {
     "lstrip_blocks": True,
 }
 
+#: What a seller's own page may raise beside Jinja's errors, whatever it computes.
+_RAISED_BY_PAGES = (
+    TypeError, ValueError, ArithmeticError, LookupError, AttributeError, NameError, RecursionError, MemoryError,
+)  # fmt: skip
+
 _BLANKS = re.compile(r"(?:(?<=>)|(?<=[%#]\}))\s+(?=<|\{[%#])")
 _INCLUDE = re.compile(r'\{% include "([^"]+)" %\}')
 _INCLUDE_BY_NAME = "{% include group.fragment %}"
@@ -69,7 +74,7 @@ class TemplateSet:
             return self._environment.get_template(name).render(context)
         except TemplateNotFound as error:
             raise Invalid("bad-template", f"template {name}: no file {error.name} among the templates") from error
-        except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+        except (TemplateError, *_RAISED_BY_PAGES) as error:
             # Only Jinja's own words: another error may quote a value of the buyer.
             reason = error.message if isinstance(error, TemplateError) else type(error).__name__
             raise Invalid("bad-template", f"template {name}: {reason}; mend the template") from error

@@ -95,7 +95,7 @@ def test_one_of_several_payments_without_an_amount_is_refused(build: Build, deta
         payments(build, detail, paid("Pix"), paid("GiftCard", None))
 
 
-@pytest.mark.parametrize("amount", ["-1.00", "1.001"])
+@pytest.mark.parametrize("amount", ["-1.00", "1.001", "1e13", "1e999999"])
 def test_a_payment_that_is_no_amount_in_cents_is_refused(build: Build, detail: Detail, amount: str) -> None:
     with pytest.raises(Invalid) as refused:
         payments(build, detail, paid("Pix", amount))

@@ -21,6 +21,10 @@ def reason(xml: bytes, name: str = "nfe") -> str:
     return refused.value.message
 
 
+def test_a_prefix_that_only_the_element_knows_does_not_keep_the_complaint_from_being_told(signed: bytes) -> None:
+    assert reason(signed.replace(b"<dest>", b'<x:dest xmlns:x="http://x">').replace(b"</dest>", b"</x:dest>"))
+
+
 @pytest.mark.parametrize("name", schema.FILES)
 def test_every_schema_compiles_and_refuses_another_document(name: str) -> None:
     assert reason(b"<x/>", name)

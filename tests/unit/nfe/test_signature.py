@@ -81,6 +81,10 @@ def test_only_the_certificate_is_told_of_the_key(signed: bytes) -> None:
         (b"<SignatureValue>", b"<SignatureValue>AAAA"),
         (b"rsa-sha1", b"rsa-sha256"),
         (b"<X509Certificate>", b"<X509Certificate>AAAA"),
+        # What the signature's own schema refuses, and what is no document any more once it is taken out.
+        (b"<SignatureValue>", b"<SignatureValue>{{7*7}}"),
+        (b"<SignedInfo", b"<SignedInfo wrong='1'"),
+        (b"<Transforms>", b"<Transforms>text"),
     ],
 )
 def test_a_changed_document_is_refused(signed: bytes, before: bytes, after: bytes) -> None:
