@@ -10,7 +10,6 @@ import re
 import time
 import traceback
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -250,9 +249,8 @@ class Engine:
             return replace(found, code=found.code and _code(found.code, values), reason=discreet(found.reason, values))
         if isinstance(found, RetryLater) and not found.counts:
             return found  # nobody failed: the words are ours
-        values, said = self._buyers(claim), copy(found)
-        said.code, said.message = _code(found.code, values), discreet(found.message, values)
-        return said
+        values = self._buyers(claim)
+        return found.reworded(_code(found.code, values), discreet(found.message, values))
 
     def _buyers(self, claim: Claim) -> list[str]:
         try:

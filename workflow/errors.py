@@ -7,6 +7,7 @@ A message is one line: what, which, how to mend; never a buyer's name, CPF, addr
 """
 
 from datetime import timedelta
+from typing import Self
 
 
 class NfeError(Exception):
@@ -19,6 +20,13 @@ class NfeError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+    def reworded(self, code: str, message: str) -> Self:
+        """The same error in other words, whatever its kind is made from."""
+        said = type(self).__new__(type(self))
+        vars(said).update(vars(self) | {"code": code, "message": message})
+        said.args = (code, message)
+        return said
 
 
 class Misconfigured(NfeError):
