@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, select, true, union_all
+from sqlalchemy import ColumnElement, Select, func, select, true, tuple_, union_all
 
 from workflow.statements import HISTORY
 from workflow.states import State
@@ -117,6 +117,5 @@ def _newest(kind: ColumnElement[bool], seller_id: str | None, after: Place | Non
     if seller_id is not None:
         statement = statement.where(row.seller_id == seller_id)
     if after is not None:
-        earlier = (row.created_at < after.created_at) | ((row.created_at == after.created_at) & (row.id < after.id))
-        statement = statement.where(earlier)
+        statement = statement.where(tuple_(row.created_at, row.id) < tuple_(*after))
     return statement

@@ -121,8 +121,8 @@ class Users:
             )
         return token
 
-    def of(self, token: str) -> User | None:
-        """Whose session it is; None when it has ended."""
+    def of(self, token: str, *, is_used: bool = True) -> User | None:
+        """Whose session it is; None when it has ended. A page that asks by itself is no use of it."""
         now = self._store.now()
         statement = (
             select(USER.c.name, USER.c.role, USER.c.language, SESSION.c.seen_at)
@@ -138,7 +138,7 @@ class Users:
             row = connection.execute(statement).one_or_none()
         if row is None:
             return None
-        if now - row.seen_at > min(_NOTED_EVERY, self._idle / 2):
+        if is_used and now - row.seen_at > min(_NOTED_EVERY, self._idle / 2):
             self._see(token, now)
         return User(row.name, Role(row.role), row.language)
 

@@ -1,9 +1,11 @@
 """What the engine's tests share: a seller, a notification, a clock that stands still."""
 
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from workflow.settings import Settings
 from workflow.store import Store
 
 SELLER = "A1TESTSELLER"
+NFE = "http://www.portalfiscal.inf.br/nfe"
 
 
 @dataclass
@@ -95,3 +98,15 @@ def notify(engine: Engine) -> Callable[..., str]:
         return engine.receive(notification(shipment, status))[0]
 
     return hand_in
+
+
+def nfeproc() -> bytes:
+    """An authorised NF-e."""
+    golden = ET.parse(Path(__file__).parents[1] / "golden" / "expected" / "01-in-state.xml").getroot()
+    key = golden[0].attrib["Id"].removeprefix("NFe")
+    protNFe = (
+        f'<protNFe versao="4.00"><infProt><chNFe>{key}</chNFe><dhRecbto>2026-11-22T10:00:05-03:00</dhRecbto>'
+        "<nProt>135260000000001</nProt><cStat>100</cStat><xMotivo>Autorizado</xMotivo></infProt></protNFe>"
+    )
+    ET.register_namespace("", NFE)
+    return f'<nfeProc xmlns="{NFE}" versao="4.00">{ET.tostring(golden, encoding="unicode")}{protNFe}</nfeProc>'.encode()

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,12 +23,13 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text, update
 
 from tests.servers import fresh_database
-from tests.unit.conftest import notification
+from tests.unit.conftest import NFE, nfeproc, notification
 from tests.unit.test_seller_file import SELLER as SELLER_TOML
 from workflow import cli, migrations, settings
 from workflow.key_source import new_key
 from workflow.models import DocumentKind
 from workflow.nfe import signature
+from workflow.nfe.protocol import protocol_of
 from workflow.settings import load
 from workflow.store import SHIPMENT, Due, Left, Store
 from workflow.tools import Tools
@@ -498,6 +498,16 @@ def test_a_shipment_that_needs_a_person_says_why_and_how_it_is_mended(nfe: Nfe, 
     assert "mend\tRegister the product, then retry." in nfe("show", "FBA1").lines
 
 
+def test_a_shipment_says_where_it_is_to_be_seen(nfe: Nfe, shipment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NFE_WEB_URL", "https://shop.example/nfe")
+    monkeypatch.setenv("NFE_FLOWER_URL", "https://shop.example/flower/")
+    links = nfe("show", "FBA1", "--json").json()["links"]
+    assert links == {
+        "page": f"https://shop.example/nfe/s/{SHIPMENT_ID}",
+        "flower": "https://shop.example/flower/tasks?name=shipment%20OR%20args%3AFBA1",
+    }
+
+
 @pytest.mark.parametrize(
     "command",
     [("show",), ("history",), ("retry",), ("xml",), ("cancel", "--reason", "a reason long enough")],
@@ -589,9 +599,6 @@ def test_a_document_that_is_not_there_is_one_line(nfe: Nfe, shipment: str) -> No
     nfe("xml", "FBA1").failed("no-document", "no nfeproc", "RECEIVED")
 
 
-NFE = "http://www.portalfiscal.inf.br/nfe"
-
-
 def leave(store: Store, shipment: str, kind: DocumentKind, content: bytes) -> None:
     with store.writing() as connection:
         store._leave(connection, shipment, (Left(kind, content),), datetime.now(UTC))
@@ -600,16 +607,9 @@ def leave(store: Store, shipment: str, kind: DocumentKind, content: bytes) -> No
 @pytest.fixture
 def authorized(shipment: str, store: Store) -> str:
     """A shipment whose NF-e is authorised; its access key."""
-    golden = ET.parse(Path(__file__).parents[1] / "golden" / "expected" / "01-in-state.xml").getroot()
-    key = golden[0].attrib["Id"].removeprefix("NFe")
-    protNFe = (
-        f'<protNFe versao="4.00"><infProt><chNFe>{key}</chNFe><dhRecbto>2026-11-22T10:00:05-03:00</dhRecbto>'
-        "<nProt>135260000000001</nProt><cStat>100</cStat><xMotivo>Autorizado</xMotivo></infProt></protNFe>"
-    )
-    ET.register_namespace("", NFE)
-    nfeProc = f'<nfeProc xmlns="{NFE}" versao="4.00">{ET.tostring(golden, encoding="unicode")}{protNFe}</nfeProc>'
-    leave(store, shipment, DocumentKind.NFEPROC, nfeProc.encode())
-    return key
+    content = nfeproc()
+    leave(store, shipment, DocumentKind.NFEPROC, content)
+    return protocol_of(content).chNFe
 
 
 def drawn(pdf: bytes) -> str:

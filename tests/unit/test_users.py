@@ -72,6 +72,16 @@ def test_a_session_that_nobody_uses_ends(users: Users, maria: User, clock: Clock
 
 
 @on_sqlite
+def test_a_page_that_asks_by_itself_keeps_no_session_alive(users: Users, maria: User, clock: Clock) -> None:
+    token = users.begin(maria, "127.0.0.1")
+    for _ in range(29):
+        clock.pass_(minutes=1)
+        assert users.of(token, is_used=False) == maria
+    clock.pass_(minutes=1)
+    assert users.of(token) is None
+
+
+@on_sqlite
 def test_an_invented_token_is_nobodys(users: Users, maria: User) -> None:
     users.begin(maria, "127.0.0.1")
     assert users.of("invented") is None

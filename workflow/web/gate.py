@@ -31,6 +31,8 @@ log = logger(__name__)
 SESSION, FORM, LANGUAGE = "nfe_session", "nfe_form", "nfe_language"
 #: The field of every form that brings the token back.
 TOKEN = "form_token"  # noqa: S105  a field's name
+#: The header by which a page asks for itself anew while nobody does anything.
+ALONE = "x-alone"
 #: Bytes of a form; the longest is a product's.
 LONGEST_FORM = 64 * 1024
 A_YEAR = 365 * 24 * 3600
@@ -132,7 +134,8 @@ def _stranger(site: Site, request: Request, form: Form) -> Visit:
 def _known(visit: Visit, request: Request) -> Visit:
     """The same of whose session it is, where it is anybody's."""
     token = request.cookies.get(SESSION, "")
-    user = visit.site.users.of(token) if token else None
+    is_used = ALONE not in request.headers
+    user = visit.site.users.of(token, is_used=is_used) if token else None
     if user is None:
         return visit
     asked = visit.query.get("lang")

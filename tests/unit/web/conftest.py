@@ -7,7 +7,6 @@ import shutil
 import socket
 import threading
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ import requests
 import uvicorn
 from sqlalchemy import update
 
-from tests.unit.conftest import notification
+from tests.unit.conftest import nfeproc, notification
 from workflow import passwords
 from workflow.migrations import upgrade
 from workflow.models import DocumentKind, Role
@@ -32,7 +31,6 @@ from workflow.users import users_of
 from workflow.web.server import configuration
 
 PASSWORD = "correct horse"
-NFE = "http://www.portalfiscal.inf.br/nfe"
 DETAILS = demo_shipments(1, now=datetime(2026, 11, 22, 12, tzinfo=UTC))[0].details
 
 
@@ -118,18 +116,6 @@ class Installed:
 
         lines = reversed(Audit(self.tools.store).lines())
         return [f"{line.actor} {line.action}" for line in lines if not line.action.startswith("login")]
-
-
-def nfeproc() -> bytes:
-    """An authorised NF-e."""
-    golden = ET.parse(Path(__file__).parents[2] / "golden" / "expected" / "01-in-state.xml").getroot()
-    key = golden[0].attrib["Id"].removeprefix("NFe")
-    protNFe = (
-        f'<protNFe versao="4.00"><infProt><chNFe>{key}</chNFe><dhRecbto>2026-11-22T10:00:05-03:00</dhRecbto>'
-        "<nProt>135260000000001</nProt><cStat>100</cStat><xMotivo>Autorizado</xMotivo></infProt></protNFe>"
-    )
-    ET.register_namespace("", NFE)
-    return f'<nfeProc xmlns="{NFE}" versao="4.00">{ET.tostring(golden, encoding="unicode")}{protNFe}</nfeProc>'.encode()
 
 
 def installed(tools: Tools, pfx: bytes) -> None:

@@ -8,7 +8,8 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from tests.unit.web.conftest import Installed, Visitor, nfeproc
+from tests.unit.conftest import nfeproc
+from tests.unit.web.conftest import Installed, Visitor
 from workflow.models import DocumentKind
 
 

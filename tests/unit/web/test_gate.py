@@ -1,6 +1,7 @@
 """Nobody comes past the gate who may not, and no failure tells what it should not."""
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from workflow.models import Role
 from workflow.sandbox.shipments import SELLER_ID
 from workflow.users import users_of
 from workflow.web import shipments
-from workflow.web.gate import LONGEST_FORM, Page
+from workflow.web.gate import ALONE, LONGEST_FORM, Page
 from workflow.web.pages import PAGES
 
 
@@ -109,6 +110,14 @@ def test_a_session_that_nobody_uses_ends(serve: Serve) -> None:
     now = page.tools.store.now()
     page.tools.store.set_clock(lambda: now.replace(year=now.year + 1))
     assert maria.get("/shipments").status_code == 303
+
+
+def test_a_page_that_looks_on_by_itself_is_no_use_of_the_session(page: Installed, maria: Visitor) -> None:
+    now = page.tools.store.now()
+    for minutes in range(5, 40, 5):
+        page.tools.store.set_clock(lambda minutes=minutes: now + timedelta(minutes=minutes))  # type: ignore[misc]
+        answer = maria.get("/numbers", **{ALONE: "1"})
+    assert answer.status_code == 303
 
 
 def test_cookies_are_for_us_alone_and_under_https_for_https_alone(page: Installed) -> None:
