@@ -15,6 +15,8 @@ from celery.schedules import crontab
 from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
 
 from workflow import logs, settings
+from workflow.clients import rabbitmq
+from workflow.clients.broker import QUEUE, SWEPT
 from workflow.engine import Done, Kind, Outcome
 from workflow.states import WAY, Stage, State, remaining
 from workflow.store import Claim, Due, seller_of
@@ -41,16 +43,9 @@ class Waits(Exception):
 def configuration(chosen: settings.Settings) -> dict[str, Any]:
     """Celery's settings; each was measured against killed workers and brokers."""
     return {
-        "broker_url": chosen.resolved_redis_url,
+        "broker_url": chosen.resolved_broker_url,
         "broker_connection_retry_on_startup": True,
-        "broker_transport_options": {
-            # Without these a half-open connection makes a worker that looks alive and consumes nothing.
-            "socket_timeout": 10,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-            "visibility_timeout": 3600,
-        },
+        **_broker_options(chosen.broker_url),
         # Whoever rings must not hang on a broker that is away: the row is there, the sweeper comes.
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2},
         "task_ignore_result": True,
@@ -62,10 +57,30 @@ def configuration(chosen: settings.Settings) -> dict[str, Any]:
         # One more series in Flower's metrics per producer process otherwise.
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,
-        "task_default_queue": "nfe",
+        "task_default_queue": QUEUE,
         "timezone": "UTC",
         "beat_schedule": schedule(chosen),
         "imports": [f"tasks.{name}" for name in (*BESIDE, *(str(stage) for stage in Stage))],
+    }
+
+
+def _broker_options(url: str) -> dict[str, Any]:
+    """Without these a half-open connection makes a worker that looks alive and consumes nothing."""
+    if rabbitmq.speaks(url):
+        return {
+            "broker_heartbeat": 10,
+            "broker_use_ssl": rabbitmq.tls(url) or False,
+            # A message that RabbitMQ has not confirmed is not sent: the sweeper comes again.
+            "broker_transport_options": {"confirm_publish": True, "connect_timeout": 5},
+        }
+    return {
+        "broker_transport_options": {
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "visibility_timeout": 3600,
+        }
     }
 
 
@@ -164,23 +179,27 @@ def told(outcome: Outcome) -> str:
 
 
 def waiting() -> int:
-    """How many messages stand in the broker's queue and have reached no worker."""
+    """How many messages of the sweeps stand in the broker and have reached no worker."""
     with app.connection_or_acquire() as connection:
+        # A channel of its own: RabbitMQ shuts the one that asked for a queue that nobody has made yet.
         try:
-            return int(
-                connection.default_channel.queue_declare(app.conf.task_default_queue, passive=True).message_count
-            )
+            with connection.channel() as channel:
+                return int(channel.queue_declare(SWEPT, passive=True).message_count)
         except connection.channel_errors:
-            return 0  # nobody has made the queue yet
+            return 0
 
 
-def ring(rows: Iterable[Due]) -> int:
-    """Start the chain of the remaining stages of each row, over one connection; returns how many."""
+def ring(rows: Iterable[Due], queue: str = QUEUE) -> int:
+    """Start the chain of the remaining stages of each row, over one connection; returns how many.
+
+    The first link stands in the queue that is named, every further one in the common queue.
+    """
     count = 0
     with app.producer_or_acquire() as producer:
         for row in rows:
             links = [LINKS[step].si(row.id) for step in remaining(State(row.state), cancelling=row.cancelling)]
             if links:
+                links[0].set(queue=queue)
                 chain(*links).apply_async(producer=producer)
                 count += 1
     return count

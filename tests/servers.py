@@ -3,11 +3,13 @@
 import logging
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -107,6 +109,52 @@ def redis_client(valkey: str) -> Iterator[redis.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[str]:
+    """The URL of a RabbitMQ server of its own, where the machine has one installed."""
+    # Not the command on the path, which becomes another user first.
+    program, names = Path("/usr/lib/rabbitmq/bin/rabbitmq-server"), shutil.which("epmd")
+    if not program.exists() or names is None:
+        pytest.skip("no RabbitMQ here; install rabbitmq-server")
+    folder = Path(tempfile.mkdtemp(prefix="nfe-mq-"))
+    port, distribution, names_port = (_free_port() for _ in range(3))
+    (folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.file = false\n")
+    environment = os.environ | {
+        "HOME": str(folder), "RABBITMQ_NODENAME": f"nfe{port}@localhost", "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"), "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+        "RABBITMQ_DIST_PORT": str(distribution), "ERL_EPMD_PORT": str(names_port), "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_PID_FILE": str(folder / "pid"), "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+    }  # fmt: skip
+    (folder / "plugins").write_text("[].\n")
+    with (folder / "server.log").open("ab") as log:
+        # Ours, or the server would leave one behind.
+        daemon = subprocess.Popen([names], env=environment, stdout=log, stderr=log)
+        server = subprocess.Popen([program], env=environment, stdout=log, stderr=log, process_group=0)
+    try:
+        _await_port(port, server, folder / "server.log")
+        yield f"amqp://guest:guest@127.0.0.1:{port}//"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+        daemon.terminate()
+        daemon.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return int(held.getsockname()[1])
+
+
+def _await_port(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.2)
+    raise AssertionError(log.read_text()[-3000:])
 
 
 class Queues(NamedTuple):

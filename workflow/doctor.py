@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from workflow import key_book, key_source, migrations
+from workflow.clients import broker
 from workflow.consume import open_queue
 from workflow.errors import NfeError
 from workflow.models import NumberStatus
@@ -72,6 +74,13 @@ def _broker(tools: Tools) -> Iterator[Finding]:
         yield Finding("broker", "failed", f"maxmemory-policy is {policy}: it throws messages away; set noeviction")
     else:
         yield Finding("broker", "ok", "answers, evicts nothing")
+
+
+def _messages(tools: Tools) -> Iterator[Finding]:
+    """The broker that NFE_BROKER_URL names beside Redis."""
+    url = tools.settings.broker_url
+    if url:
+        yield Finding("messages", "ok", f"{urlsplit(url).scheme} broker answers, {broker.waiting(url)} messages wait")
 
 
 def _schema(tools: Tools) -> Iterator[Finding]:
@@ -164,6 +173,7 @@ CHECKS: dict[str, Check] = {
     "encryption": _encryption,
     "clock": _clock,
     "broker": _broker,
+    "messages": _messages,
     "queue": _queue,
     "schema": _schema,
     "numbers": _numbers,

@@ -130,7 +130,7 @@ class Examination:
     def _ask_broker(self) -> BrokerFound:
         tools = self._tools
         return BrokerFound(
-            broker.look(tools.redis),
+            broker.look(tools.redis, tools.settings.broker_url),
             tools.counters.read(),
             tools.counters.silence(SWEPT),
             tools.barrier.blocks(sorted({seller.cnpj for seller in self._sellers}), SHUT_SERVICES),

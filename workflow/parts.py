@@ -19,6 +19,7 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from workflow import embedded
+from workflow.clients.broker import QUEUE, SWEPT
 from workflow.errors import Misconfigured
 from workflow.settings import Settings, is_loopback, load
 
@@ -66,10 +67,10 @@ def argv(part: Part, settings: Settings) -> list[str]:
 
 
 def worker_argv(settings: Settings) -> list[str]:
-    """Celery's worker; its own start-up talk with other workers would only slow it."""
+    """Celery's worker, which takes from both queues in turn; its start-up talk with others would only slow it."""
     return _celery(
         settings, "worker", "--loglevel", settings.log_level, "--concurrency", str(settings.concurrency),
-        "-n", "worker@%h", "--without-mingle", "--without-gossip",
+        "-n", "worker@%h", "--queues", f"{QUEUE},{SWEPT}", "--without-mingle", "--without-gossip",
     )  # fmt: skip
 
 
@@ -160,7 +161,8 @@ def _login(settings: Settings) -> str:
 
 
 def _needs_login(settings: Settings) -> bool:
-    return not (settings.is_embedded and is_loopback(settings.flower_address))
+    is_ours = settings.is_embedded and not settings.broker_url
+    return not (is_ours and is_loopback(settings.flower_address))
 
 
 def environment(part: Part, settings: Settings) -> dict[str, str]:

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in the data folder.")
     redis_url: str = Field(default="", description="redis:// or rediss:// URL; empty: the embedded Valkey on a socket.")
+    broker_url: str = Field(
+        default="",
+        pattern="^$|^(amqps?|rediss?)://",
+        description="Celery's broker, where it is another than that Redis.",
+    )
     encryption_key: SecretStr = Field(
         default=SecretStr(""),
         description="Keys, newest first, comma between; empty: a key file in the data folder.",
@@ -225,7 +230,7 @@ class Settings(BaseSettings):
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the broker is ours: then everything listens on loopback only."""
+        """Whether Redis is ours: then everything listens on loopback only."""
         return not self.redis_url
 
     @property
@@ -249,8 +254,13 @@ class Settings(BaseSettings):
         return path if _fits(path) else Path("/tmp") / name / "valkey.sock"  # noqa: S108  the folder is private, see below
 
     @property
+    def resolved_broker_url(self) -> str:
+        """Celery's broker in force: the Redis of permits and barrier, unless another is named."""
+        return self.broker_url or self.resolved_redis_url
+
+    @property
     def resolved_redis_url(self) -> str:
-        """The broker's URL in force; raise Misconfigured when another user could listen in the embedded one's place."""
+        """Redis' URL in force; raise Misconfigured when another user could listen in the embedded one's place."""
         if self.redis_url:
             return self.redis_url
         path = self.socket_path

@@ -20,6 +20,7 @@ from sqlalchemy import Row
 
 from workflow import metrics
 from workflow.catalog import SELLER_STOPPED, Catalog, stop_of
+from workflow.clients import broker
 from workflow.clients.amazon import DETAILS_PATH, AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
@@ -135,6 +136,8 @@ class Tools:
 
     def check_broker(self) -> None:
         """Raise Misconfigured when a broker of our own choosing does not answer; the embedded one is ours to start."""
+        if self.settings.broker_url:
+            broker.waiting(self.settings.broker_url)
         if self.settings.is_embedded:
             return
         try:

@@ -1,9 +1,9 @@
-"""`make bench`: all measurements; ARGS="documents", "pipeline" or "growth" for some of them."""
+"""`make bench`: all measurements; ARGS="documents" or another of KINDS for some of them."""
 
 import sys
 from importlib import import_module
 
-KINDS = ("documents", "pipeline", "growth")
+KINDS = ("documents", "pipeline", "growth", "limits")
 
 for name in sys.argv[1:] or KINDS:
     if name not in KINDS:

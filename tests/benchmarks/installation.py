@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,8 +38,11 @@ class Installation(NamedTuple):
 
 
 @contextmanager
-def installation(database: str) -> Iterator[Installation]:
-    """Nothing runs yet but the database and the counterparts, which are kept to their core."""
+def installation(database: str, *, plan: bool = False, **chosen: str) -> Iterator[Installation]:
+    """Nothing runs yet but the database and the counterparts, which are kept to their core.
+
+    With `plan` Amazon has its rate plan, and we keep to it; `chosen` are further settings, by name.
+    """
     with tempfile.TemporaryDirectory(prefix="nfe-bench-") as name, ExitStack() as stack:
         folder, running = Path(name), {}
         url, key = "", ""
@@ -50,8 +53,10 @@ def installation(database: str) -> Iterator[Installation]:
         said = {}
         for what in ("amazon", "sefaz"):
             said[what], running[what] = stack.enter_context(_counterpart(folder, what))
-        _without_waits(said["amazon"])
-        tools = _configured(folder, said["amazon"], said["sefaz"], {"DATABASE_URL": url, "ENCRYPTION_KEY": key})
+        _set_up(said["amazon"], plan)
+        without_plan = {} if plan else {"AMAZON_RATE": "100000", "AMAZON_BURST": "100000"}
+        ours = {"DATABASE_URL": url, "ENCRYPTION_KEY": key} | without_plan | chosen
+        tools = _configured(folder, said["amazon"], said["sefaz"], ours)
         tools.settings.data_dir.mkdir()
         migrations.upgrade(tools.store.engine)
         for place in range(SELLERS):
@@ -86,19 +91,18 @@ def _counterpart(folder: Path, what: str) -> Iterator[tuple[dict[str, Any], int]
         process.wait(10)
 
 
-def _without_waits(amazon: dict[str, Any]) -> None:
-    instant = {"rate_plan": False, "processing_seconds": 0}
+def _set_up(amazon: dict[str, Any], plan: bool) -> None:
+    instant = {"rate_plan": plan, "processing_seconds": 0}
     requests.post(f"{amazon['control_url']}/_control/settings", json=instant, timeout=10).raise_for_status()
 
 
-def _configured(folder: Path, amazon: dict[str, Any], sefaz: dict[str, Any], database: dict[str, str]) -> Tools:
+def _configured(folder: Path, amazon: dict[str, Any], sefaz: dict[str, Any], ours: dict[str, str]) -> Tools:
     """Our side, by variables that the worker sees too."""
-    chosen = database | {
+    chosen = {
         "DATA_DIR": str(folder / "data"), "AMAZON_URL": amazon["url"], "LWA_URL": f"{amazon['url']}/auth/o2/token",
         "LWA_CLIENT_ID": "bench", "LWA_CLIENT_SECRET": "bench", "SEFAZ_URL": sefaz["url"],
-        "SEFAZ_CA_FILE": sefaz["ca_file"], "AMAZON_RATE": "100000", "AMAZON_BURST": "100000", "POLL_FIRST": "PT0S",
-        "SWEEP_EVERY": "0.2", "SWEEP_LIMIT": "200",
-    }  # fmt: skip
+        "SEFAZ_CA_FILE": sefaz["ca_file"], "POLL_FIRST": "PT0S", "SWEEP_EVERY": "0.2", "SWEEP_LIMIT": "200",
+    } | ours  # fmt: skip
     for stale in [variable for variable in os.environ if variable.startswith("NFE_")]:
         del os.environ[stale]
     os.environ |= {f"NFE_{variable}": value for variable, value in chosen.items()}
@@ -110,7 +114,7 @@ def _configured(folder: Path, amazon: dict[str, Any], sefaz: dict[str, Any], dat
 def _add_seller(tools: Tools, folder: Path, place: int) -> None:
     root = f"{10_000_000 + place:08d}0001"
     cnpj = root + cnpj_numbers.calc_check_digits(root)
-    seller = demo_seller(_seller_id(place), cnpj=cnpj)
+    seller = demo_seller(seller_id(place), cnpj=cnpj)
     pfx = certificates.demo_a1(folder, cnpj=cnpj, name="BENCH", password=PASSWORD).read_bytes()
     secrets = SellerSecrets(issuer=seller, pfx=pfx, pfx_password=PASSWORD, refresh_token=f"Atzr|{place}")
     until = load_pfx(pfx, PASSWORD).not_valid_after
@@ -121,15 +125,16 @@ def _add_seller(tools: Tools, folder: Path, place: int) -> None:
     tools.catalog.put_products(seller["seller_id"], [(row["sku"], row) for row in demo_products()])
 
 
-def _seller_id(place: int) -> str:
+def seller_id(place: int) -> str:
+    """Of the seller at a place."""
     return f"A2BENCH{place:02d}"
 
 
-def hold(installed: Installation, count: int, seed: int) -> list[Example]:
-    """Let the local Amazon hold that many shipments, of all sellers in turn."""
+def hold(installed: Installation, count: int, seed: int, places: Sequence[int] = range(SELLERS)) -> list[Example]:
+    """Let the local Amazon hold that many shipments, of all the sellers at these places in turn."""
     each = [
-        demo_shipments(-(-count // SELLERS), _seller_id(place), seed=1000 * seed + place, only_good=True)
-        for place in range(SELLERS)
+        demo_shipments(-(-count // len(places)), seller_id(place), seed=1000 * seed + place, only_good=True)
+        for place in places
     ]
     examples = [example for row in zip(*each, strict=True) for example in row][:count]
     held = [example.shipment().model_dump(mode="json") for example in examples]

@@ -146,7 +146,7 @@ def _spend(installed: Installation, work: Callable[[], None]) -> Spent:
     return Spent(seconds, {name: after[name] - families.get(name, 0.0) for name in after}, tasks_after)
 
 
-def _until(happened: Callable[[], bool], step: float = 0.02) -> None:
+def until(happened: Callable[[], bool], step: float = 0.02) -> None:
     deadline = time.monotonic() + PATIENCE
     while not happened():
         if time.monotonic() > deadline:
@@ -164,7 +164,7 @@ def _floors(installed: Installation) -> tuple[Spent, Spent]:
     def chains(kind: str, count: int) -> None:
         before = floor.done(kind)
         floor.publish(count, kind)
-        _until(lambda: floor.done(kind) == before + count)
+        until(lambda: floor.done(kind) == before + count)
 
     with _worker(installed, "tests.benchmarks.floor", "-Q", "floor"):
         found = []
@@ -181,17 +181,17 @@ def _pipeline(installed: Installation) -> Spent:
     def work(ids: list[str]) -> None:
         for id in ids:
             ring(Due(id, State.RECEIVED, False))
-        _until(lambda: not store.unfinished(), step=0.1)
+        until(lambda: not store.unfinished(), step=0.1)
 
-    work([_receive(installed, example) for example in hold(installed, WARM_UP, seed=1)])
-    ids = [_receive(installed, example) for example in hold(installed, COUNT, seed=2)]
+    work([receive(installed, example) for example in hold(installed, WARM_UP, seed=1)])
+    ids = [receive(installed, example) for example in hold(installed, COUNT, seed=2)]
     spent = _spend(installed, lambda: work(ids))
     counts = {str(state): number for (state, _), number in store.counts().items()}
     assert counts == {"ACCEPTED": COUNT + WARM_UP}, counts
     return spent
 
 
-def _receive(installed: Installation, example: Example) -> str:
+def receive(installed: Installation, example: Example) -> str:
     """Hand in the notification as the consumer does; the shipment's id."""
     return installed.tools.engine.receive(json.dumps(example.notifications[0]).encode(), rings=True)[0]
 
@@ -199,13 +199,13 @@ def _receive(installed: Installation, example: Example) -> str:
 def _latency(installed: Installation, example: Example) -> float:
     """Seconds from the notification to ACCEPTED of one shipment, while nothing else is to do."""
     began = time.monotonic()
-    id = _receive(installed, example)
+    id = receive(installed, example)
     ring(Due(id, State.RECEIVED, False))
-    _until(lambda: _state(installed, id) == State.ACCEPTED, step=0.002)
+    until(lambda: state_of(installed, id) == State.ACCEPTED, step=0.002)
     return time.monotonic() - began
 
 
-def _state(installed: Installation, id: str) -> str:
+def state_of(installed: Installation, id: str) -> str:
     with installed.tools.store.reading() as connection:
         return str(connection.execute(select(SHIPMENT.c.state).where(SHIPMENT.c.id == id)).scalar_one())
 

@@ -66,6 +66,7 @@ def test_a_variable_that_is_not_ours_is_harmless(monkeypatch: pytest.MonkeyPatch
         ("NFE_AMAZON_MD5_HEX", "perhaps", "valid boolean"),
         ("NFE_FLOWER_PORT", "70000", "less than or equal to 65535"),
         ("NFE_LOG_FORMAT", "xml", "json"),
+        ("NFE_BROKER_URL", "sentinel://h:26379", "amqps?"),
         ("NFE_LOG_LEVEL", "LOUD", "debug"),
     ],
 )
@@ -128,6 +129,13 @@ def test_secrets_are_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_postgresqls_driver_is_ours(url: str, resolved: str) -> None:
     assert Settings(database_url=url).resolved_database_url == resolved
+
+
+def test_the_broker_is_redis_unless_another_is_named() -> None:
+    settings = Settings(redis_url="rediss://h:6380/1")
+    assert settings.resolved_broker_url == "rediss://h:6380/1"
+    other = settings.model_copy(update={"broker_url": "amqp://rabbit/"})
+    assert (other.resolved_broker_url, other.resolved_redis_url) == ("amqp://rabbit/", "rediss://h:6380/1")
 
 
 def test_a_redis_url_ends_the_embedded_broker() -> None:

@@ -53,7 +53,7 @@ def test_a_redis_that_is_away_takes_no_counts_and_stops_nobody() -> None:
 
 def test_the_broker_tells_what_waits_in_it_and_whether_it_keeps_it(valkey: redis.Redis) -> None:
     valkey.lpush(broker.QUEUE, "one", "two")
-    found = broker.look(valkey)
+    found = broker.look(valkey, "")
     assert (found.messages, found.policy) == (2, broker.KEEPS)
     assert found.memory > 0
     assert 0 < found.seconds < 5

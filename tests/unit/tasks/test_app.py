@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,10 +15,11 @@ from celery.exceptions import Retry
 
 from tasks import app as tasks_app
 from tasks import sweep as sweep_task
-from tasks.app import LINKS, Stopped, app, configuration, told
+from tasks.app import LINKS, Stopped, app, configuration, ring, told
 from workflow.engine import Kind, Outcome
 from workflow.settings import Settings
 from workflow.states import Stage, State
+from workflow.store import Due
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
@@ -52,6 +54,15 @@ def test_the_settings_that_were_paid_for_are_in_force() -> None:
     assert transport["socket_keepalive"] is True
 
 
+def test_rabbitmq_may_carry_the_messages_and_its_name_is_verified() -> None:
+    url = "amqps://nfe:secret@rabbit.example/nfe"
+    chosen = configuration(Settings(redis_url="rediss://redis.example", broker_url=url))
+    assert chosen["broker_url"] == url
+    assert chosen["broker_use_ssl"] == {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": "rabbit.example"}
+    assert chosen["broker_transport_options"]["confirm_publish"] is True
+    assert chosen["broker_heartbeat"] == 10
+
+
 @pytest.mark.parametrize("waits", [0, 7])
 def test_a_sweep_leaves_as_much_unrung_as_waits_in_the_broker(
     waits: int, valkey: str, monkeypatch: pytest.MonkeyPatch
@@ -69,6 +80,7 @@ def test_a_sweep_leaves_as_much_unrung_as_waits_in_the_broker(
             """Of life, for the health check."""
 
     queue = f"sweep-{uuid4().hex}"
+    monkeypatch.setattr(tasks_app, "SWEPT", queue)
     with broker(valkey, queue), app.connection_for_write() as connection:
         assert tasks_app.waiting() == 0, "before anybody has made the queue"
         for number in range(waits):
@@ -92,6 +104,19 @@ def broker(url: str, queue: str) -> Iterator[None]:
     finally:
         app._pool = None
         app.conf.broker_url, app.conf.task_default_queue = before
+
+
+def test_a_swept_doorbell_stands_apart_and_what_it_leads_to_does_not(valkey: str) -> None:
+    """Else another seller's next stage would stand behind the thousands that a sweep rings for."""
+    app.loader.import_default_modules()
+    common, apart = f"common-{uuid4().hex}", f"apart-{uuid4().hex}"
+    with broker(valkey, common), app.connection_for_write() as connection:
+        assert ring([Due("A1/FBA1", State.RECEIVED, False)], apart) == 1
+        message = connection.SimpleQueue(apart).get(timeout=5)
+        message.ack()
+    assert message.headers["task"] == "fetch"
+    _, _, embed = message.payload
+    assert "queue" not in embed["chain"][-1]["options"]
 
 
 def test_a_chain_carries_the_shipments_id_and_nothing_else() -> None:
