@@ -10,8 +10,7 @@ import pytest
 from tests.unit.conftest import SELLER, Clock, notification
 from workflow import engine as engine_module
 from workflow.clients.amazon import NoSuchShipment
-from workflow.clients.exchange import Answer
-from workflow.clients.selling_partner import Call, Throttled
+from workflow.clients.selling_partner import Throttled
 from workflow.engine import SELLER_STOPPED, Done, Engine, Kind, Reception
 from workflow.errors import Invalid, LostAnswer, Misconfigured, NfeError, Refused, RetryLater, SellerStopped
 from workflow.models import DocumentKind
@@ -287,7 +286,7 @@ def test_a_worker_in_flight_does_not_stop_a_seller_who_was_just_mended(
 
 
 def test_what_amazon_throttles_or_does_not_know_waits_for_its_turn(engine: Engine, notify: Notify) -> None:
-    unknown = NoSuchShipment(Call("getShipmentDetails", "GET", "/x"), Answer(404, {}, b"{}"))
+    unknown = NoSuchShipment("http-404", "getShipmentDetails: none")
     assert engine.advance(notify("FBA1"), Stage.FETCH, raises(Throttled("getShipmentDetails"))).kind is Kind.WAITING
     assert engine.advance(notify("FBA2"), Stage.FETCH, raises(unknown)).code == "http-404"
 
