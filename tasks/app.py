@@ -27,7 +27,7 @@ Act = Callable[[Claim, Tools], Done]
 #: Every stage's Celery task, filled by the decorator below.
 LINKS: dict[Stage, Task] = {}
 #: The files of tasks that are no stages.
-BESIDE = ("heartbeat", "counts", "alert", "receive", "sweep", "customer_invoices", "void_numbers", "purge")
+BESIDE = ("heartbeat", "counts", "alert", "receive", "sweep", "customer_invoices", "void_numbers", "purge", "hand_over")
 #: What beat starts once a day: the hour (UTC) after midnight in Brasília, before anybody works.
 DAILY = {"void_numbers": 3, "purge": 4}
 
@@ -89,6 +89,7 @@ def schedule(chosen: settings.Settings) -> dict[str, Any]:
     often = {
         "sweep": chosen.sweep_every,
         "customer_invoices": chosen.customer_invoices_every.total_seconds(),
+        "hand_over": chosen.handover_every.total_seconds(),
         "alert": chosen.alert_every.total_seconds() if chosen.alert_url else 0,
     }
     wanted = {"void_numbers": chosen.void_numbers, "purge": bool(chosen.purge_after)}

@@ -3,11 +3,13 @@
 Before SEFAZ authorised the NF-e by not going on; afterwards by event 110111, inside its deadline.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from tasks.app import stage
-from workflow import numbers
+from workflow import handovers, numbers
 from workflow.authorization import ask_by_every_key, place_of, wait_if_told
 from workflow.clients.sefaz import EventResult
 from workflow.engine import Done
@@ -92,15 +94,15 @@ def _after_event(claim: Claim, tools: Tools, protocol: Protocol, signed: bytes, 
 
 def _cancelled(claim: Claim, tools: Tools, cStat: str, xMotivo: str, *left: Left) -> Done:
     """The note is cancelled at SEFAZ: the end, or, where a reissue was asked for, the beginning of the next one."""
-    if _last_order(claim, tools).code != REISSUE:
-        return Done(state=State.CANCELLED, documents=left, code=cStat, reason=xMotivo)
-    return Done(
-        state=State.FETCHED,
-        documents=left,
-        code=cStat,
-        reason=xMotivo,
-        also=lambda connection, now: numbers.turn_over(connection, claim.id, claim.turn, now=now),
-    )
+    begins_anew = _last_order(claim, tools).code == REISSUE
+
+    def also(connection: Connection, now: datetime) -> None:
+        handovers.follow(connection, claim.id, claim.access_key or "", now=now)
+        if begins_anew:
+            numbers.turn_over(connection, claim.id, claim.turn, now=now)
+
+    state = State.FETCHED if begins_anew else State.CANCELLED
+    return Done(state=state, documents=left, code=cStat, reason=xMotivo, also=also)
 
 
 def _proof(claim: Claim, tools: Tools, protocol: Protocol) -> tuple[Left, ...] | None:

@@ -1,13 +1,18 @@
 """poll: SUBMITTED → ACCEPTED or ERRORED, or SUBMITTED again with a longer wait. The wait is in the row."""
 
+from collections.abc import Callable
+from datetime import datetime
 from itertools import takewhile
 
+from sqlalchemy import Connection
+
 from tasks.app import stage
+from workflow import handovers
 from workflow.clients.pace import after
 from workflow.engine import Done
 from workflow.errors import Invalid
 from workflow.logs import logger
-from workflow.models import DocumentKind
+from workflow.models import Channel, DocumentKind
 from workflow.states import Stage, State
 from workflow.stops import Side
 from workflow.store import Claim, Left
@@ -31,7 +36,7 @@ def poll(claim: Claim, tools: Tools) -> Done:
     if status in ("Accepted", "Errored"):
         tools.pace.learn(claim.seller_id, questions=claim.tries)
     if status == "Accepted":
-        return Done(state=State.ACCEPTED, documents=verdict, code=status)
+        return Done(state=State.ACCEPTED, documents=verdict, code=status, also=_handed_on(claim, seller.channels))
     if status == "Errored":
         reason = "Amazon gives no reason; compare CNPJ, buyer and amounts with Seller Central, then `nfe retry`"
         return Done(state=State.ERRORED, documents=verdict, code=status, reason=reason)
@@ -42,6 +47,14 @@ def poll(claim: Claim, tools: Tools) -> Done:
         return Done(state=State.SUBMITTED, after=wait, code=status)
     log.warning("unknown InvoiceStatus", shipment=claim.id, status=status[:40])
     return Done(state=State.SUBMITTED, after=wait, code="unknown-status", reason=f"Amazon says {status[:40]!r}")
+
+
+def _handed_on(claim: Claim, channels: tuple[Channel, ...]) -> Callable[[Connection, datetime], None] | None:
+    """What lets the note be handed on, where its seller wants that."""
+    key = claim.access_key
+    if not channels or key is None:
+        return None
+    return lambda connection, now: handovers.begin(connection, claim.id, key, channels, now=now)
 
 
 def _is_lost(claim: Claim, tools: Tools) -> bool:

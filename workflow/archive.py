@@ -217,7 +217,7 @@ class Archive:
         with self._store.reading() as connection:
             found = connection.execute(statement).all()
         opened = (self._store.vault.open(sealed, "document", id, kind) for id, sealed in found)
-        return [(_key_in(content), content) for content in opened]
+        return [(key_in(content), content) for content in opened]
 
 
 def registered_in(event: bytes) -> str:
@@ -230,7 +230,7 @@ def registered_in(event: bytes) -> str:
     return ""
 
 
-def _key_in(document: bytes) -> str:
+def key_in(document: bytes) -> str:
     """The access key of the note that a document is, or is about."""
     root = parsed(document)
     infNFe = root.find(f".//{{{NFE}}}infNFe")

@@ -17,6 +17,7 @@ from workflow import (
     cli_catalog,
     cli_check,
     cli_customer_invoices,
+    cli_handover,
     cli_keys,
     cli_metrics,
     cli_notifications,
@@ -57,6 +58,7 @@ app.add_typer(cli_sandbox.app, name="sandbox")
 app.add_typer(cli_customer_invoices.app, name="customer-invoices")
 app.add_typer(cli_notifications.app, name="notifications")
 app.add_typer(cli_numbers.app, name="numbers")
+app.add_typer(cli_handover.app, name="hand-over")
 app.add_typer(cli_keys.app, name="keys")
 app.add_typer(cli_users.app, name="user")
 app.command("purge")(cli_purge.purge)

@@ -57,7 +57,12 @@ class Condition(NamedTuple):
 
 
 #: What an examination of either can show.
-OF_DATABASE = frozenset({"database-revision", "seller-stopped", "certificate", "overdue", "person", "nothing-accepted"})
+OF_DATABASE = frozenset(
+    {
+        *("database-revision", "seller-stopped", "certificate", "overdue", "person", "not-handed-on"),
+        "nothing-accepted",
+    }
+)
 OF_BROKER = frozenset({"nobody-sweeps", "sefaz-blocked"})
 
 DATABASE_DOWN = Condition(
@@ -87,6 +92,9 @@ def of_database(found: DatabaseFound, waiting: Sequence[Waiting], settings: Sett
         text = f"{own} shipments wait for a person: nfe list --stopped, and --state rejected or errored"
         facts = {"shipments": [one._asdict() for one in waiting[:MOST_NAMED]]}
         yield Condition("person", Severity.WARNING, text, size=own, facts=facts)
+    if now.handovers.stopped:
+        text = f"{now.handovers.stopped} notes were not taken by whom their seller names: nfe hand-over list --stopped"
+        yield Condition("not-handed-on", Severity.WARNING, text, size=now.handovers.stopped)
     yield from _of_silence(found, settings)
 
 

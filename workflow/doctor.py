@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from workflow import key_book, key_source, migrations
 from workflow.clients import broker
+from workflow.clients.mail import MailServer
 from workflow.consume import open_queue
 from workflow.errors import NfeError
 from workflow.models import NumberStatus
@@ -168,6 +169,14 @@ def _queue(tools: Tools) -> Iterator[Finding]:
         yield Finding("queue", "ok", f"answers, {standing.waiting} messages wait")
 
 
+def _mail(tools: Tools) -> Iterator[Finding]:
+    """The mail server, where one is set or a seller needs it."""
+    needs = [row.id for row in tools.catalog.sellers() if row.sealed_secrets and tools.look_at(row).buyer_mail]
+    if tools.settings.smtp_host or needs:
+        MailServer.of(tools.settings).check()
+        yield Finding("mail", "ok", f"the mail server takes mails; sellers that use it: {len(needs)}")
+
+
 CHECKS: dict[str, Check] = {
     "database": _database,
     "encryption": _encryption,
@@ -177,5 +186,6 @@ CHECKS: dict[str, Check] = {
     "queue": _queue,
     "schema": _schema,
     "numbers": _numbers,
+    "mail": _mail,
     "sellers": _sellers,
 }

@@ -93,6 +93,8 @@ def _of_database(found: DatabaseFound | None) -> Iterator[Family]:
         told = "Since Amazon last accepted a file; missing where that is more than a day ago."
         yield _gauge("last_accepted_seconds", told, now.accepted.total_seconds())
     yield _gauges("numbers", "NF-e numbers that SEFAZ has not decided about as it should.", "status", now.numbers)
+    told = "Notes that are still to be handed on, and those that wait for a person."
+    yield _gauges("handovers", told, "status", now.handovers._asdict())
     yield from _of_sellers(now)
 
 

@@ -441,3 +441,55 @@ class Alert(SQLModel, table=True):
     due_at: datetime | None = None
     lease: str | None = None
     lease_until: datetime | None = None
+
+
+class Channel(StrEnum):
+    """How a seller hands its notes on."""
+
+    MAIL = "mail"
+    WEBHOOK = "webhook"
+
+
+class Handed(StrEnum):
+    """What is handed on of a note."""
+
+    NOTE = "note"  # its nfeProc and its DANFE
+    CANCELLATION = "cancellation"  # the event, and the DANFE that says so
+
+
+class Handover(SQLModel, table=True):
+    """A note that is to be handed on to the buyer, or to whom its seller names; made when its shipment is settled.
+
+    It never stands in the shipment's way, and holds nothing of the buyer: documents and addresses are sealed elsewhere.
+    """
+
+    __table_args__ = (
+        Index(
+            "ix_handover_due_at",
+            "due_at",
+            postgresql_where=text("due_at IS NOT NULL"),
+            sqlite_where=text("due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_handover_stop_code",
+            "stop_code",
+            postgresql_where=text("stop_code IS NOT NULL"),
+            sqlite_where=text("stop_code IS NOT NULL"),
+        ),
+    )
+
+    shipment_id: str = Field(primary_key=True, foreign_key="shipment.id")
+    access_key: str = Field(primary_key=True)
+    what: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    tries: int = 0
+    #: When it may be tried; None: it is done, or a person decides.
+    due_at: datetime | None = None
+    lease_until: datetime | None = None
+    lease: str | None = None
+    #: Why the last try failed.
+    code: str | None = None
+    #: Why a person must decide; None when none must.
+    stop_code: str | None = None
+    done_at: datetime | None = None
+    created_at: datetime

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, 
 
 from workflow.catalog import PRODUCT, SELLER
 from workflow.errors import Invalid
+from workflow.handovers import HANDOVER
 from workflow.models import DocumentKind, NumberStatus
 from workflow.numbers import NUMBER
 from workflow.states import SETTLED, State
@@ -268,6 +269,7 @@ def _remove_shipments(store: Store, ids: Sequence[str], actor: str) -> Removed:
     with store.writing() as connection:
         gone = _remove_documents(connection, ids)
         connection.execute(delete(HISTORY).where(HISTORY.c.shipment_id.in_(ids)))
+        connection.execute(delete(HANDOVER).where(HANDOVER.c.shipment_id.in_(ids)))
         has_archive = exists().where(DOCUMENT.c.shipment_id == SHIPMENT.c.id)
         has_number = exists().where(NUMBER.c.shipment_id == SHIPMENT.c.id)
         removed = connection.execute(delete(SHIPMENT).where(SHIPMENT.c.id.in_(ids), ~has_archive, ~has_number)).rowcount

@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -194,6 +194,18 @@ class Settings(BaseSettings):
     )
     web_session: Duration = Field(
         default=timedelta(hours=12), ge=timedelta(seconds=1), description="A session ends after it in any case."
+    )
+    smtp_host: str = Field(default="", description="Mail server for sellers with [buyer_mail]; empty: none.")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="587 with starttls, 465 with tls.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the connection is encrypted; none on loopback only."
+    )
+    smtp_user: str = Field(default="", description="Login; empty: none.")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="… and its password.")
+    smtp_from: str = Field(default="", description="The mails' sender: notas@example.com.")
+    smtp_ca_file: Path | None = Field(default=None, description="PEM roots to trust besides the system's.")
+    handover_every: Duration = Field(
+        default=timedelta(seconds=15), description="How often notes that are to be handed on are looked for; 0: never."
     )
     alert_url: str = Field(default="", description="Webhook for alerts; empty: none are sent.")
     alert_secret: SecretStr = Field(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, func, select
 
 from workflow.catalog import SELLER, SELLER_STOPPED
+from workflow.handovers import Counts, Handovers
 from workflow.models import NumberStatus
 from workflow.numbers import NUMBER
 from workflow.states import State
@@ -66,6 +67,8 @@ class Standing(NamedTuple):
     accepted: timedelta | None
     sellers: Sequence[SellerStanding]
     numbers: Mapping[NumberStatus, int]
+    #: Notes that are still to be handed on, and those that nobody took.
+    handovers: Counts = Counts(0, 0)
 
     @property
     def on_their_way(self) -> int:
@@ -83,6 +86,7 @@ def standing(store: Store, *, longest_ring: timedelta) -> Standing:
         accepted = connection.execute(last_accepted(now)).scalar_one_or_none()
         sellers = connection.execute(select(*(SELLER.c[name] for name in SellerStanding._fields))).all()
         numbers = {NumberStatus(status): count for status, count in connection.execute(open_numbers())}
+    handovers = Handovers(store).counts()
     decided = sum(states[state].many for state in NEEDS_PERSON if state in states)
     on_their_way = sum(row.many for row in stopped if row.state not in NEEDS_PERSON)
     codes: Counter[str] = Counter()
@@ -99,6 +103,7 @@ def standing(store: Store, *, longest_ring: timedelta) -> Standing:
         accepted=None if accepted is None else now - accepted,
         sellers=[SellerStanding(*row) for row in sellers],
         numbers={status: numbers.get(status, 0) for status in OPEN_NUMBERS},
+        handovers=handovers,
     )
 
 

@@ -303,7 +303,15 @@ class Store:
         return True
 
     def note(
-        self, id: str, *, stage: str, outcome: str, reason: str, actor: str = "engine", documents: tuple[Left, ...] = ()
+        self,
+        id: str,
+        *,
+        stage: str,
+        outcome: str,
+        reason: str,
+        code: str | None = None,
+        actor: str = "engine",
+        documents: tuple[Left, ...] = (),
     ) -> None:
         """Add a history line, and documents, without moving anything."""
         with self.writing() as connection:
@@ -312,7 +320,7 @@ class Store:
             ).one()
             self._tell(
                 connection, id, row.seq, at=self.now(), stage=stage, state=row.state, outcome=outcome,
-                reason=reason, actor=actor,
+                code=code, reason=reason, actor=actor,
             )  # fmt: skip
             self._leave(connection, id, documents, self.now())
 

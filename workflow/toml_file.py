@@ -28,10 +28,17 @@ class TomlFile:
 
     def take_section(self, name: str) -> "Section":
         """Take a section out of the values."""
-        section = self.values.pop(name, None)
-        if not isinstance(section, dict):
+        section = self.take_optional(name)
+        if section is None:
             raise self.mistake(f"the section [{name}] is missing")
-        return Section(self, name, section)
+        return section
+
+    def take_optional(self, name: str) -> "Section | None":
+        """Take a section out of the values, where there is one."""
+        section = self.values.pop(name, None)
+        if section is not None and not isinstance(section, dict):
+            raise self.mistake(f"{name} is no section; write [{name}]")
+        return None if section is None else Section(self, name, section)
 
     def content(self, file: str, field: str) -> bytes:
         """The bytes of a file that a field names, relative to this one."""

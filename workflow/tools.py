@@ -37,7 +37,7 @@ from workflow.crypto import vault_of
 from workflow.engine import Engine
 from workflow.errors import Invalid, Misconfigured, RetryLater, SellerStopped
 from workflow.logs import logger
-from workflow.models import DocumentKind
+from workflow.models import Channel, DocumentKind
 from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.invoice import Issuer
 from workflow.nfe.signature import agrees_with_signxml
@@ -66,7 +66,8 @@ class SellerSecrets(NamedTuple):
     """What of a seller is sealed: the A1 certificate, Amazon's authorisation, and the issuer with its CSRT.
 
     `region` is where its Selling Partner API is, by default where NFE_AMAZON_URL says; `channel` is how its invoices
-    are handed in; `program` and `invoice_type` are told to the channel `delivery`.
+    are handed in; `program` and `invoice_type` are told to the channel `delivery`. `buyer_mail` (`to`, `reply_to`) and
+    `buyer_webhook` (`url`, `secret`) are who gets each note.
     """
 
     issuer: dict[str, Any]
@@ -79,6 +80,8 @@ class SellerSecrets(NamedTuple):
     channel: str = SHIPMENT_INVOICING
     program: str = ""
     invoice_type: str = "Outbound"
+    buyer_mail: dict[str, Any] | None = None
+    buyer_webhook: dict[str, Any] | None = None
 
     def dump(self) -> bytes:
         """JSON, to be sealed."""
@@ -271,6 +274,22 @@ class SellerTools:
         self._tools = tools
         self._secrets = secrets
         self.issuer = Issuer.parse(self._secrets.issuer)
+
+    @property
+    def buyer_mail(self) -> dict[str, Any] | None:
+        """Who gets each note by mail: `to`, `reply_to`."""
+        return self._secrets.buyer_mail
+
+    @property
+    def buyer_webhook(self) -> dict[str, Any] | None:
+        """What program gets each note: `url`, `secret`."""
+        return self._secrets.buyer_webhook
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """By which each note is handed on."""
+        wanted = {Channel.MAIL: self._secrets.buyer_mail, Channel.WEBHOOK: self._secrets.buyer_webhook}
+        return tuple(channel for channel, whom in wanted.items() if whom is not None)
 
     @property
     def uf(self) -> str:

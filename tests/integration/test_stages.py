@@ -15,6 +15,7 @@ from tests.integration.world import Clock, Fault, FrailStore, Kit, Ordeal, Troub
 from workflow.crypto import Vault
 from workflow.engine import Outcome
 from workflow.errors import Invalid, RetryLater
+from workflow.handovers import Handovers
 from workflow.key_source import new_key
 from workflow.migrations import upgrade
 from workflow.models import DocumentKind, NumberStatus
@@ -23,9 +24,11 @@ from workflow.nfe.protocol import chNFe_of
 from workflow.nfe.signature import digest_value
 from workflow.numbers import NUMBER
 from workflow.sandbox import shipments
+from workflow.sandbox.shipments import SELLER_ID
 from workflow.settings import Settings
 from workflow.states import Stage, State, next_stage
 from workflow.store import REISSUE, connect, shipment_id
+from workflow.tools import SellerSecrets
 from workflow.withdrawal import withdraw
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -366,3 +369,48 @@ def test_a_file_that_amazon_never_keeps_is_a_persons_matter_after_some_submissio
         house.go()
     assert house.row.stop_code == "file-not-kept"
     assert len(house.world.amazon.submitted[house.example.shipment_id]) == 4
+
+
+def to_be_handed_on(house: House) -> list[tuple[str, str]]:
+    """What is due, by its key's number; the first to be made first."""
+    rows = Handovers(house.store).rows(shipment_id=house.id)
+    return [(row.what, row.access_key[25:34].lstrip("0")) for row in sorted(rows, key=lambda row: row.created_at)]
+
+
+@pytest.fixture
+def wanted(house: House) -> House:
+    """Its seller wants each note by mail."""
+    row = house.kit.catalog.seller(SELLER_ID)
+    assert row is not None
+    secrets = SellerSecrets.load(house.store.vault.open(row.sealed_secrets, "seller", SELLER_ID))
+    values = {name: row._mapping[name] for name in ("id", "name", "cnpj", "issuer", "certificate_until")}
+    house.kit.catalog.put_seller(values, secrets=secrets._replace(buyer_mail={"to": ["a@b.example"]}).dump())
+    return house
+
+
+def test_an_accepted_note_is_to_be_handed_on_and_its_cancellation_after_it(wanted: House) -> None:
+    wanted.go_to(State.SUBMITTED)
+    assert to_be_handed_on(wanted) == []
+    wanted.go_to(State.ACCEPTED)
+    assert to_be_handed_on(wanted) == [("note", "1")]
+    wanted.clock.pass_(timedelta(minutes=1))
+    wanted.announce("Cancelled")
+    wanted.go_to(State.CANCELLED)
+    assert to_be_handed_on(wanted) == [("note", "1"), ("cancellation", "1")]
+
+
+def test_a_reissued_note_is_handed_on_beside_the_end_of_the_first(wanted: House) -> None:
+    wanted.go_to(State.ACCEPTED)
+    wanted.clock.pass_(timedelta(minutes=1))
+    assert wanted.store.cancel(wanted.id, reason="the product was wrong", actor="maria", code=REISSUE)
+    wanted.go()
+    wanted.clock.pass_(timedelta(minutes=1))
+    wanted.go_to(State.ACCEPTED)
+    assert to_be_handed_on(wanted) == [("note", "1"), ("cancellation", "1"), ("note", "2")]
+
+
+def test_a_seller_who_wants_nothing_handed_on_has_nothing_to_be(house: House) -> None:
+    house.go_to(State.ACCEPTED)
+    house.announce("Cancelled")
+    house.go_to(State.CANCELLED)
+    assert to_be_handed_on(house) == []

@@ -10,6 +10,7 @@ from workflow.clients.broker import BrokerStanding
 from workflow.clients.counters import Counted
 from workflow.conditions import MOST_NAMED, OF_BROKER, OF_DATABASE, Condition, of_broker, of_database
 from workflow.examination import BrokerFound, DatabaseFound
+from workflow.handovers import Counts
 from workflow.purge import REMOVED
 from workflow.settings import Settings
 from workflow.standing import Waiting
@@ -116,6 +117,7 @@ def test_what_sefaz_shut_is_told_by_service() -> None:
 def test_every_kind_is_known_to_whoever_ends_them() -> None:
     everything = [
         *in_database(current=False, sellers=[a_seller(1, "213", days=3)], for_person=2, oldest_due=timedelta(days=1)),
+        *in_database(handovers=Counts(waiting=0, stopped=2)),
         *in_database(accepted=None, moving=timedelta(hours=3)),
     ]
     assert {found.kind for found in everything} == OF_DATABASE

@@ -228,3 +228,37 @@ def test_a_secret_may_stand_in_the_environment(write: Write, monkeypatch: pytest
 )
 def test_a_secret_that_stands_nowhere_is_told(write: Write, new: str, says: str) -> None:
     assert says in mistake(write(('password = "secret"', new))).message
+
+
+# -- who gets each note -------------------------------------------------------------------------------------
+
+HANDED_ON = ("[amazon]", '[buyer_mail]\nto = {to}\n\n[buyer_webhook]\nurl = "{url}"\nsecret = "s"\n\n[amazon]')
+
+
+def wanting(to: str = '"notas@loja.example"', url: str = "https://loja.example/nfe") -> tuple[str, str]:
+    return HANDED_ON[0], HANDED_ON[1].format(to=to, url=url)
+
+
+def test_a_seller_may_want_its_notes_by_mail_and_by_webhook(write: Write) -> None:
+    secrets = read_seller(write(wanting('["a@loja.example", "b@loja.example"]'))).secrets
+    assert secrets.buyer_mail == {"to": ["a@loja.example", "b@loja.example"], "reply_to": ""}
+    assert secrets.buyer_webhook == {"url": "https://loja.example/nfe", "secret": "s"}
+    assert SellerSecrets.load(secrets.dump()) == secrets
+    plain = read_seller(write()).secrets
+    assert (plain.buyer_mail, plain.buyer_webhook) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "to", ["[]", "7", '""', '["a@b.example", "no address"]', '"a@b.example\\nBcc: c@d.example"', '"a@localhost"']
+)
+def test_what_is_no_mail_address_is_told(write: Write, to: str) -> None:
+    assert "buyer_mail.to" in mistake(write(wanting(to))).message
+
+
+def test_a_note_goes_to_no_address_that_others_on_the_way_can_read(write: Write) -> None:
+    assert "buyer_webhook.url must be an https" in mistake(write(wanting(url="http://loja.example/nfe"))).message
+    assert read_seller(write(wanting(url="http://127.0.0.1:8000/nfe"))).secrets.buyer_webhook
+
+
+def test_a_section_that_is_none_is_told(write: Write) -> None:
+    assert "buyer_mail is no section" in mistake(write(("tpAmb = 2", 'tpAmb = 2\nbuyer_mail = "a@b.example"'))).message

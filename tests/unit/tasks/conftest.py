@@ -71,6 +71,7 @@ class FakeTools:
             submission=self.amazon,
             sefaz=self.sefaz,
             uf="SP",
+            channels=(),
             issuer=issuer,
             amazon_url="http://127.0.0.1:1",
             permit=self._permit,

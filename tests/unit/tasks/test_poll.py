@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from tasks.poll import NOT_FOUND_LIMIT, poll
 from tests.unit.tasks.conftest import claimed
 from workflow.clients.amazon import InvoiceStatus
+from workflow.models import Channel
 from workflow.states import State
 
 
@@ -47,3 +48,13 @@ def test_a_file_amazon_keeps_not_finding_is_submitted_again(tools: Any) -> None:
     tools.store.lines = [before] * (NOT_FOUND_LIMIT - 1)
     tools.amazon.answers = [InvoiceStatus("NotFound", b"{}")]
     assert poll(claimed(State.SUBMITTED, tries=NOT_FOUND_LIMIT), tools).state is State.AUTHORIZED
+
+
+def test_only_an_accepted_note_of_a_seller_who_wants_it_is_handed_on(tools: Any) -> None:
+    tools.amazon.answers = [InvoiceStatus("Accepted", b"{}")] * 3 + [InvoiceStatus("Errored", b"{}")]
+    assert poll(claimed(State.SUBMITTED), tools).also is None
+    tools.seller("A1").channels = (Channel.MAIL,)
+    assert poll(claimed(State.SUBMITTED), tools).also is None, "there is no key"
+    with_key = claimed(State.SUBMITTED)._replace(access_key="1" * 44)
+    assert poll(with_key, tools).also is not None
+    assert poll(with_key, tools).also is None

@@ -24,7 +24,7 @@ SOURCES = "\n".join(
 #: What is put together from a word and one of the program's own: each of these must be there.
 FAMILIES = {
     "state": State,
-    "stage": [*Stage, "receive", "retry", "purge"],
+    "stage": [*Stage, "receive", "retry", "purge", "correct", "hand_over"],
     "outcome": [*Kind, ASKED, WITHDRAWN, "ignored", PURGED],
     "document": DocumentKind,
     "number": NumberStatus,
