@@ -32,9 +32,10 @@ from workflow import (
     settings,
     users,
 )
+from workflow.cli_options import MaybeSeller, Seller, Shipment, Shipments, states
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
-from workflow.installation import me, ready
+from workflow.installation import me, our_version, ready
 from workflow.key_source import new_key
 from workflow.mends import Trouble, trouble_of
 from workflow.models import REISSUE, DocumentKind
@@ -49,9 +50,7 @@ if TYPE_CHECKING:
 
 Ring = Callable[[Due], None]
 
-app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, help="From an Amazon FBA Onsite shipment to an accepted NF-e."
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cli_catalog.sellers, name="seller")
 app.add_typer(cli_catalog.products, name="products")
 app.add_typer(cli_sandbox.app, name="sandbox")
@@ -69,8 +68,6 @@ app.command("alerts")(cli_metrics.alerts)
 app.command("check")(cli_check.check)
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
-Seller = Annotated[str, typer.Option("--seller", help="SellerId")]
-Shipment = Annotated[str, typer.Argument(help="Amazon's shipment or order id, or SELLER/SHIPMENT.")]
 
 
 def _no_ring(row: Due) -> None:
@@ -80,6 +77,21 @@ def _no_ring(row: Due) -> None:
 _ring: Ring = _no_ring
 #: Shipments for which one command rings; the sweeper, which is fair among sellers, rings for the rest.
 RINGS = 50
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"nfe-workflow {our_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """From an Amazon FBA Onsite shipment to an accepted NF-e."""
 
 
 def run(*, ring: Ring = _no_ring) -> None:
@@ -270,8 +282,8 @@ def _handed_in(file: str) -> bytes:
 
 @app.command("list")
 def list_shipments(
-    state: Annotated[str | None, typer.Option(help="Only this state.")] = None,
-    seller: Annotated[str | None, typer.Option(help="Only this SellerId.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only this state.", autocompletion=states)] = None,
+    seller: MaybeSeller = None,
     stopped: Annotated[bool, typer.Option("--stopped", help="Only those that need a person.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
     json: Json = False,
@@ -326,8 +338,10 @@ def history(shipment: Shipment, json: Json = False) -> None:
 
 @app.command()
 def retry(
-    shipments: Annotated[list[str] | None, typer.Argument(help="Shipments.")] = None,
-    state: Annotated[str | None, typer.Option(help="All of this state: errored, rejected, …")] = None,
+    shipments: Shipments = None,
+    state: Annotated[
+        str | None, typer.Option(help="All of this state: errored, rejected, …", autocompletion=states)
+    ] = None,
     stopped: Annotated[bool, typer.Option("--stopped", help="All that need a person.")] = False,
     refetch: Annotated[bool, typer.Option("--refetch", help="Ask Amazon for the details anew.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,

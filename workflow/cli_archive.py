@@ -10,6 +10,7 @@ import typer
 
 from workflow import display
 from workflow.archive import Archive, Month, Which
+from workflow.cli_options import MaybeSeller
 from workflow.errors import Invalid
 from workflow.export import export as write
 from workflow.installation import ready
@@ -20,7 +21,6 @@ from workflow.tools import Tools
 log = logger(__name__)
 
 MonthOption = Annotated[str, typer.Option("--month", help="By the day of issue, such as 2026-11.")]
-SellerOption = Annotated[str | None, typer.Option("--seller", help="Only this SellerId.")]
 HomologationOption = Annotated[bool, typer.Option("--homologation", help="Notes without fiscal value instead.")]
 #: What a table on a terminal has room for; `--csv` and `--json` have all.
 SHOWN = ("CNPJ", "situacao", "CFOP", "UF", "notas", "itens", "vNF", "vProd", "vICMS", "vST", "vIPI", "vICMSUFDest")
@@ -28,7 +28,7 @@ SHOWN = ("CNPJ", "situacao", "CFOP", "UF", "notas", "itens", "vNF", "vProd", "vI
 
 def export(
     month: MonthOption,
-    seller: SellerOption = None,
+    seller: MaybeSeller = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A file; default: nfe-MONTH.zip.")] = None,
     homologation: HomologationOption = False,
 ) -> None:
@@ -51,7 +51,7 @@ def export(
 
 def report(
     month: MonthOption,
-    seller: SellerOption = None,
+    seller: MaybeSeller = None,
     homologation: HomologationOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, with every amount.")] = False,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,

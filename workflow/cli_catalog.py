@@ -8,6 +8,7 @@ import typer
 
 from workflow import display
 from workflow.catalog import stop_of
+from workflow.cli_options import NamedSeller, Seller
 from workflow.errors import Invalid
 from workflow.installation import me, ready
 from workflow.nfe.invoice import Issuer
@@ -45,7 +46,7 @@ def _stopped(row: Any) -> str | None:
 
 
 @sellers.command("show")
-def seller_show(seller: str, json: Json = False) -> None:
+def seller_show(seller: NamedSeller, json: Json = False) -> None:
     """What is known of a seller, without its secrets."""
     row = ready().catalog.seller(seller)
     if row is None:
@@ -59,15 +60,12 @@ def seller_show(seller: str, json: Json = False) -> None:
 
 
 @sellers.command("resume")
-def seller_resume(seller: str) -> None:
+def seller_resume(seller: NamedSeller) -> None:
     """Lift a seller's stop; what it held up becomes due."""
     tools = ready()
     if tools.catalog.seller(seller) is None:
         raise Invalid("unknown-seller", f"no seller {seller}; see: nfe seller list")
     display.console.print(f"{tools.catalog.resume_seller(seller, actor=me())} shipments due again")
-
-
-Seller = Annotated[str, typer.Option("--seller", help="SellerId")]
 
 
 @products.command("import")
@@ -125,7 +123,10 @@ def products_check(seller: Seller, json: Json = False) -> None:
 
 
 @products.command("remove")
-def products_remove(skus: Annotated[list[str], typer.Argument(metavar="SKU…")], seller: Seller) -> None:
+def products_remove(
+    skus: Annotated[list[str], typer.Argument(metavar="SKU…", help="SKUs as nfe products list has them.")],
+    seller: Seller,
+) -> None:
     """Forget products; one unknown SKU, and none is removed. Documents that exist keep what they say."""
     tools = ready()
     _issuer(tools, seller)

@@ -75,7 +75,7 @@ def pull_invoices(
 
 @app.command("get")
 def get(
-    purchase_order_number: Annotated[str, typer.Argument(metavar="PO_NUMBER")],
+    purchase_order_number: Annotated[str, typer.Argument(metavar="PO_NUMBER", help="The purchase order's number.")],
     connector: Connector = None,
     output: Annotated[
         Path | None,

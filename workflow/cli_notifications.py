@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from workflow import display
+from workflow.cli_options import Seller
 from workflow.clients.notifications_api import NotificationsApi, check_arn, queue_policy
 from workflow.installation import ready
 from workflow.stops import Side
@@ -14,7 +15,6 @@ from workflow.subscriptions import Agreed, remove, setup
 app = typer.Typer(no_args_is_help=True, help="Amazon's notifications: where they go, and for which seller.")
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
-Seller = Annotated[str, typer.Option("--seller", help="SellerId")]
 
 #: What a person must do with the policy.
 ADVICE = (

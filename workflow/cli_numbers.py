@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from workflow import display
+from workflow.cli_options import MaybeSeller, Seller
 from workflow.errors import Invalid, NfeError
 from workflow.installation import me, ready
 from workflow.models import NumberStatus
@@ -19,8 +20,6 @@ from workflow.voidings import Voidings
 app = typer.Typer(no_args_is_help=True, help="NF-e numbers: none missing, the unused voided.")
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
-Seller = Annotated[str, typer.Option("--seller", help="SellerId")]
-MaybeSeller = Annotated[str | None, typer.Option("--seller", help="Only this SellerId.")]
 
 COLUMNS = ["series", "environment", "number", "status", "shipment_id", "access_key", "since", "reason"]
 

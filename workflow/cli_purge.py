@@ -8,6 +8,7 @@ import typer
 
 from workflow import display
 from workflow import purge as job
+from workflow.cli_options import MaybeSeller
 from workflow.errors import Invalid
 from workflow.installation import me, ready
 from workflow.models import NumberStatus
@@ -22,7 +23,7 @@ def purge(
     older_than_days: Annotated[
         int | None, typer.Option(min=0, help="Days since a shipment settled; default: NFE_PURGE_AFTER, or 30.")
     ] = None,
-    seller: Annotated[str | None, typer.Option("--seller", help="Only this SellerId.")] = None,
+    seller: MaybeSeller = None,
     everything: Annotated[
         bool, typer.Option("--everything", help="All of the seller's data but the legal archive and its numbers.")
     ] = False,

@@ -15,12 +15,13 @@ from workflow.users import Users, users_of
 
 app = typer.Typer(no_args_is_help=True, help="Users of the operator's page.")
 
+Name = Annotated[str, typer.Argument(help="The name to log in with.")]
 COLUMNS = ["name", "role", "disabled_at", "created_at", "seen_at"]
 
 
 @app.command("add")
 def add(
-    name: str,
+    name: Name,
     role: Annotated[Role, typer.Option(help="viewer looks; operator also gives orders and sees buyers' data.")],
     password_file: Annotated[Path | None, typer.Option(help="A file whose first line is the password.")] = None,
     password_env: Annotated[str | None, typer.Option(help="A variable that holds the password.")] = None,
@@ -39,7 +40,7 @@ def list_users(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = 
 
 
 @app.command("disable")
-def disable(name: str) -> None:
+def disable(name: Name) -> None:
     """Keep a user out from now on; running sessions end at once. `nfe user add` lets the user in again."""
     if not _users().disable(name):
         raise Invalid("unknown-user", f"no user {name}; see: nfe user list")

@@ -6,7 +6,6 @@ its certificate is among those that end first, and at most `MOST_SELLERS` are.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 from typing import Any
 
@@ -18,6 +17,7 @@ from prometheus_client.registry import Collector
 from workflow.clients import broker
 from workflow.engine import Kind
 from workflow.examination import BrokerFound, DatabaseFound, Examination
+from workflow.installation import our_version
 from workflow.metrics import METRICS, MICRO, OTHER, SEPARATOR, STAGE_OUTCOMES, SUM, Metric
 from workflow.purge import REMOVED
 from workflow.standing import Standing
@@ -60,15 +60,8 @@ def _gauges(name: str, about: str, label: str, values: Mapping[Any, float]) -> G
 
 def _of_us() -> Iterator[Family]:
     family = GaugeMetricFamily("nfe_build_info", "The version that exports.", labels=["version"])
-    family.add_metric([_our_version()], 1)
+    family.add_metric([our_version()], 1)
     yield family
-
-
-def _our_version() -> str:
-    try:
-        return version("nfe-workflow")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _of_database(found: DatabaseFound | None) -> Iterator[Family]:
