@@ -12,6 +12,7 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -36,6 +37,7 @@ from tasks.submit import submit
 from tests.integration.world import LATEST, Clock, Fault, FrailStore, Killed, Kit, Ordeal, Trouble, World
 from workflow.crypto import Vault
 from workflow.engine import Done
+from workflow.errors import NfeError
 from workflow.key_source import new_key
 from workflow.migrations import upgrade
 from workflow.models import DocumentKind, NumberStatus
@@ -47,6 +49,7 @@ from workflow.settings import Settings
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, SETTLED, Stage, State, is_allowed, remaining
 from workflow.store import DOCUMENT, HISTORY, SHIPMENT, Claim, shipment_id
 from workflow.tools import SellerSecrets
+from workflow.withdrawal import withdraw
 
 EXAMPLES = int(os.environ.get("NFE_MODEL_EXAMPLES", "30"))
 STEPS = int(os.environ.get("NFE_MODEL_STEPS", "40"))
@@ -70,15 +73,17 @@ some_shipment = st.integers(0, SHIPMENTS - 1)
 #: Most calls go well: a chain that fails at its first one shows little. Of the others, lost answers are the worst.
 LOST = [Fault.LATE, Fault.UNHEARD] * 4
 faults = st.lists(st.sampled_from([*[Fault.NONE] * 2 * len(Fault), *LOST, *Fault]), max_size=4)
-orders = st.sampled_from([*[None] * 7, "cancel"])
+orders = st.sampled_from([*[None] * 7, "cancel", "withdraw"])
 gaps = st.sampled_from([timedelta(seconds=5), timedelta(minutes=1), timedelta(minutes=4), LATEST])
 meanwhile_steps = st.tuples(
-    st.sampled_from(["work", "work", "pass", "pass", "cancel", "cancelled", "retry", "resume", "renew"]), gaps, faults
+    st.sampled_from(["work", "work", "pass", "pass", "cancel", "cancelled", "withdraw", "retry", "resume", "renew"]),
+    gaps,
+    faults,
 )
 #: Past the lease, something happens, and another worker goes on: what a sleeper is likeliest to spoil.
 stories = st.builds(
     lambda what, faults: [("pass", LATEST, []), (what, LATEST, []), ("work", LATEST, faults), ("work", LATEST, [])],
-    st.sampled_from(["cancel", "cancelled", "work", "retry", "renew"]),
+    st.sampled_from(["cancel", "cancelled", "withdraw", "work", "retry", "renew"]),
     faults,
 )
 troubles = st.one_of(
@@ -201,6 +206,9 @@ class Model(RuleBasedStateMachine):
             self.store.retry(id, actor="maria")
         elif what == "cancel":
             self.store.cancel(id, reason="O comprador desistiu", actor="maria")
+        elif what == "withdraw":
+            with suppress(NfeError):
+                withdraw(self.kit, id, reason="O comprador ficou com ele", actor="maria")
         else:
             if what == "renew":
                 register_seller(self.kit)
@@ -418,7 +426,7 @@ def _is_way(before: str, line: Any) -> bool:
     if line.from_state != before:
         return False
     source, target = State(line.from_state), State(line.state)
-    if line.outcome == "asked":
+    if line.outcome in ("asked", "withdrawn"):
         return source is target
     if line.stage == "retry":
         return target in (source, RETRY.get(source))
