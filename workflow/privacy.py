@@ -44,12 +44,13 @@ _COMMON = frozenset(
     }
 )  # fmt: skip
 _WORDS = re.compile(r"\w+")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_DIVIDED = re.compile(r"\d(?:[\W_]{0,3}\d)*")
 _TOKENS = re.compile(r"\w[\w@.+-]*")
 _STARRED = re.compile(r"\*\*\*(?:[\s*]+\*\*\*)+")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 #: A shorter word or number may be any.
 _SHORTEST = 3
-_BETWEEN = r"[\W_]{0,3}"
 
 
 def discreet(text: str, values: Iterable[str] = (), *, longest: int = LONGEST) -> str:
@@ -113,17 +114,12 @@ def without(text: str, values: Iterable[str]) -> str:
     >>> without("RUA TANGARÁ 77341, fone 11 98765-4321", ["Rua Tangara, 77341", "(11) 98765-4321"])
     'RUA *** ***, fone ***'
     """
-    parts = {part for value in values for part in _parts(_folded(value))}
-    if not parts:
-        return text
-    wanted = re.compile("|".join(sorted(parts, key=len, reverse=True)))
-    folded = [_folded(character) for character in text]
-    starts, at = [], 0
-    for part in folded:
-        starts.append(at)
-        at += len(part)
-    found = wanted.finditer("".join(folded))
-    return _starred(text, [(_place(starts, one.start()), _place(starts, one.end() - 1) + 1) for one in found])
+    words, numbers = _sought(values)
+    parts = [_folded(character) for character in text]
+    origin = [place for place, part in enumerate(parts) for _ in part]
+    folded = "".join(parts)
+    found = sorted({*_words_in(folded, words), *_numbers_in(folded, numbers)})
+    return _starred(text, [(origin[start], origin[end - 1] + 1) for start, end in found])
 
 
 def _folded(text: str) -> str:
@@ -131,39 +127,54 @@ def _folded(text: str) -> str:
     return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)).casefold()
 
 
-def _place(starts: list[int], at: int) -> int:
-    """Which character of the text a place in its folded form belongs to."""
-    low, high = 0, len(starts)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if starts[middle] <= at else (low, middle)
-    return low
-
-
-def _starred(text: str, spans: list[tuple[int, int]]) -> str:
+def _starred(text: str, spans: Iterable[tuple[int, int]]) -> str:
     parts, last = [], 0
     for start, end in spans:
-        parts += [text[last:start], STARS]
-        last = end
+        if start >= last:
+            parts += [text[last:start], STARS]
+        last = max(last, end)
     return "".join([*parts, text[last:]])
 
 
-def _parts(value: str) -> Iterator[str]:
-    """A number as a whole, however it is divided; and each word."""
-    digits = re.sub(r"\D", "", value)
-    if len(digits) >= 2 * _SHORTEST and not re.search(r"[^\W\d_]", value):
-        yield rf"(?<!\d){_BETWEEN.join(digits)}(?!\d)"
-        if digits.startswith("55"):  # the country's code, which not everybody writes
-            yield rf"(?<!\d){_BETWEEN.join(digits[2:])}(?!\d)"
-        return
-    for word in _WORDS.findall(value.partition("@")[0]):  # an address's host is no person's
-        if len(word) >= _SHORTEST and word not in _COMMON:
-            # What stands beside a word may be a figure (%20Maria), never a letter.
-            beside = r"[^\W\d_]" if word.isalpha() else r"\w"
-            yield rf"(?<!{beside}){re.escape(word)}(?!{beside})"
-            # SEFAZ cuts a text at 255 characters, be it in the middle of a name.
-            begun = "".join(f"(?:{re.escape(letter)}" for letter in word[_SHORTEST:-1])
-            yield rf"(?<!{beside}){re.escape(word[:_SHORTEST])}{begun}{')?' * (len(word) - _SHORTEST - 1)}$"
+def _sought(values: Iterable[str]) -> tuple[set[str], set[str]]:
+    """The words that are private each by itself, and the numbers, which may be divided in any way."""
+    words: set[str] = set()
+    numbers: set[str] = set()
+    for value in map(_folded, values):
+        digits = re.sub(r"\D", "", value)
+        if len(digits) >= 2 * _SHORTEST and not _LETTERS.search(value):
+            numbers |= {digits, digits.removeprefix("55")}  # the country's code, which not everybody writes
+        else:
+            words.update(_WORDS.findall(value.partition("@")[0]))  # an address's host is no person's
+    return {word for word in words if len(word) >= _SHORTEST and word not in _COMMON}, numbers
+
+
+def _words_in(folded: str, words: set[str]) -> Iterator[tuple[int, int]]:
+    """Where the words are: alone, or with nothing but figures beside them (%20Maria)."""
+    for one in _WORDS.finditer(folded):
+        if one[0] in words or (one.end() == len(folded) and _is_cut(one[0], words)):
+            yield one.span()
+            continue
+        for letters in _LETTERS.finditer(folded, *one.span()):
+            if letters[0] in words:
+                yield letters.span()
+
+
+def _is_cut(last: str, words: set[str]) -> bool:
+    """Whether it begins one of the words: SEFAZ cuts a text at 255 characters, be it in the middle of a name."""
+    return len(last) >= _SHORTEST and any(word.startswith(last) for word in words)
+
+
+def _numbers_in(folded: str, numbers: set[str]) -> Iterator[tuple[int, int]]:
+    """Where the numbers are, whatever divides them."""
+    for one in _DIVIDED.finditer(folded) if numbers else ():
+        places = [place for place in range(*one.span()) if folded[place].isdecimal()]
+        digits = "".join(folded[place] for place in places)
+        for number in numbers:
+            at = digits.find(number)
+            while at >= 0:
+                yield places[at], places[at + len(number) - 1] + 1
+                at = digits.find(number, at + len(number))
 
 
 def values_of(details: bytes) -> list[str]:

@@ -45,7 +45,8 @@ def _runs_clean(name: str, minutes: float, folder: Path) -> bool:
         said = log.read().decode(errors="replace")
     executed = _EXECUTED.search(said)
     kept = len(list((folder / name).iterdir()))
-    print(f"{name:16} {int(executed[1]) if executed else 0:>10,} executions, {kept} inputs kept, exit status {status}")
+    count = int(executed[1]) if executed else 0
+    print(f"{name:16} {count:>10,} executions, {kept} inputs kept, exit status {status}", flush=True)
     if status:
         print(said[-3000:])
     return status == 0

@@ -99,10 +99,15 @@ def _texts() -> Iterator[bytes]:
     yield b"{% for one in [1, 2] %}{{ loop.index * one ** 2 }}{% endfor %}{% set a = 'x' %}{{ '%s' % a }}{{ a.upper() }}"
 
 
+def _quotes() -> Iterator[bytes]:
+    yield "Rejeição: destinatário MARIA DA SILVA, 123.456.789-09\nMaria da Silva".encode()
+    yield b"Rua das Flores%2C 12345 &#233; \\u00e9 (11) 98765-4321\nRua das Flores, 12345"
+
+
 _SEEDS = {
     "notification": _notifications, "address": _addresses, "details": _details, "soap_answer": _answers,
     "amazon_answer": _amazon, "shipments_list": _lists, "products_csv": _csv, "products_toml": _toml,
-    "seller_toml": _sellers, "checked": _documents, "seller_text": _texts,
+    "seller_toml": _sellers, "checked": _documents, "seller_text": _texts, "quoted": _quotes,
 }  # fmt: skip
 
 #: A word that opens a door in each target; libFuzzer puts them into inputs.

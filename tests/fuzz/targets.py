@@ -19,7 +19,7 @@ from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
 from workflow.nfe.invoice import Issuer, Product
 from workflow.nfe.xml import Numbering, TemplateSet, render
-from workflow.privacy import one_line, values_of
+from workflow.privacy import LONGEST, discreet, one_line, values_of, without
 from workflow.product_file import read_products
 from workflow.sandbox import certificates
 from workflow.seller_file import read_seller
@@ -105,6 +105,16 @@ def seller_toml(data: bytes) -> None:
     read_seller(_file(data, ".toml"))
 
 
+def quoted(data: bytes) -> None:
+    """A reason that quotes a buyer: one short line, without any word of the buyer's that is longer than two letters."""
+    text, _, value = data.decode(errors="replace").partition("\n")
+    shown = discreet(text, [value])
+    assert shown.isprintable()
+    assert len(shown) <= LONGEST
+    name = "zq" + "".join(one for one in value if one.isascii() and one.isalpha())[:20].lower()
+    assert len(name) < 3 or name not in without(f"de {name} a", [name]).lower()
+
+
 def checked(data: bytes) -> None:
     """Anybody's NF-e for `nfe check`: a verdict of one cStat, each breach in one line."""
     verdict = rules.check(data, now=datetime(2026, 11, 22, tzinfo=UTC))
@@ -124,7 +134,7 @@ TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
         notification, address, details, soap_answer, amazon_answer, shipments_list, products_csv, products_toml,
-        seller_toml, checked, seller_text,
+        seller_toml, checked, seller_text, quoted,
     )
 }  # fmt: skip
 

@@ -12,9 +12,9 @@ SPOILT = {
     "details": 250,
     "checked": 40,
     "soap_answer": 500,
-    "products_csv": 400,
+    "products_csv": 200,
     "products_toml": 300,
-    "seller_toml": 150,
+    "seller_toml": 60,
 }
 
 

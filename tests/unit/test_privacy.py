@@ -108,6 +108,12 @@ def test_a_line_is_one_line_whatever_the_text(text: str) -> None:
     assert one_line(one_line(text)) == one_line(text)
 
 
+@pytest.mark.parametrize("value", ["x" * 100_000, "1" * 100_000, "a1" * 50_000, "é" * 50_000, "abc " * 30_000])
+def test_a_giant_value_is_starred_out_too(value: str) -> None:
+    assert "abc" not in without(f"o valor {value[:5000]}", [value]).lower()
+    assert without(f"sim {value}"[:2000], ["Zuleica", "12345678901"]).startswith("sim ")
+
+
 @given(st.text(max_size=80), st.lists(st.text(min_size=1, max_size=20), max_size=4))
 def test_starring_out_fails_at_no_text(text: str, values: list[str]) -> None:
     discreet(text, values)

@@ -21,8 +21,8 @@ from workflow.errors import LostAnswer, Misconfigured, NfeError, RetryLater, Sel
 
 #: Seconds to connect, name look-up and TCP: longer waits only hold a worker while the other side is down.
 CONNECT_TIMEOUT = 10.0
-#: An answer larger than this is not an answer: SEFAZ's are a few kB, Amazon's largest are lists of PDF files.
-LARGEST_BODY = 32 * 1024 * 1024
+#: An answer larger than this, unpacked, is not an answer: those of SEFAZ and of shipments are a few kB.
+LARGEST_BODY = 8 * 1024 * 1024
 
 #: TLS alerts (RFC 8446, 6.2) by which a server says that it does not want our client certificate.
 _CERTIFICATE_ALERTS = (
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 class Request(NamedTuple):
     """One HTTP request of ours; `asks` is True where repeating it changes nothing on the other side.
 
-    `operation` is what the other side calls it, for whoever counts.
+    `operation` is what the other side calls it, for whoever counts; `largest` is how many bytes its answer may have.
     """
 
     method: str
@@ -57,6 +57,7 @@ class Request(NamedTuple):
     body: bytes | None = None
     asks: bool = False
     operation: str = ""
+    largest: int = LARGEST_BODY
 
     def lost(self, code: str, message: str) -> RetryLater:
         """The error for an answer that did not come or cannot be used."""
@@ -94,15 +95,19 @@ def _send(http: requests.Session, request: Request, timeout: float) -> Answer:
         allow_redirects=False,
         stream=True,
     ) as response:
-        body = _read(response, deadline)
+        body = _read(response, deadline, request.largest)
         return Answer(response.status_code, response.headers, body)
 
 
-class _TooLong(OSError):
-    """The answer is larger or slower than we accept."""
+class _TooSlow(OSError):
+    """The answer drips past its time."""
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
+class _TooLarge(OSError):
+    """The answer is larger than any that is one."""
+
+
+def _read(response: requests.Response, deadline: float, largest: int) -> bytes:
     """The whole decoded body, unless it drips past the deadline (time.monotonic) or grows past the limit."""
     parts: list[bytes] = []
     size = 0
@@ -110,8 +115,10 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     while part := response.raw.read1(1 << 16, decode_content=True):
         parts.append(part)
         size += len(part)
-        if size > LARGEST_BODY or time.monotonic() > deadline:
-            raise _TooLong("the answer is too large or too slow")
+        if size > largest:
+            raise _TooLarge
+        if time.monotonic() > deadline:
+            raise _TooSlow
     return b"".join(parts)
 
 
@@ -124,8 +131,10 @@ def _meaning(error: Exception, request: Request, party: str) -> NfeError:
         return _tls_meaning(tls, request, host, party)
     if _certainly_not_sent(error):
         return RetryLater(f"{party}-unreachable", f"{host} cannot be reached; check the network and its status")
-    if isinstance(error, failures.Timeout | urllib3.exceptions.TimeoutError | _TooLong):
+    if isinstance(error, failures.Timeout | urllib3.exceptions.TimeoutError | _TooSlow):
         return request.lost(f"{party}-timeout", f"{host} did not answer in time")
+    if isinstance(error, _TooLarge):
+        return request.lost(f"{party}-too-large", f"{host} answered with more than {request.largest} bytes")
     return request.lost(f"{party}-connection-lost", f"{host} closed the connection before its answer was complete")
 
 

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 import requests
 
-from workflow.clients.exchange import Answer, Request, exchange
+from workflow.clients.exchange import LARGEST_BODY, Answer, Request, exchange
 from workflow.errors import NfeError, Refused, RetryLater, SellerStopped
 from workflow.privacy import discreet, only
 
@@ -83,6 +83,7 @@ class Call(NamedTuple):
 
     `also` are statuses beside 2xx that answer the question: 404 where one asks whether something is there.
     Where the call `asks_about_buyer`, only PLAIN words of a refusal are repeated: we cannot know what is the buyer's.
+    `largest` is how many bytes its answer may have.
     """
 
     operation: str
@@ -92,6 +93,7 @@ class Call(NamedTuple):
     asks: bool = True
     also: tuple[int, ...] = ()
     asks_about_buyer: bool = False
+    largest: int = LARGEST_BODY
 
 
 class SellingPartner:
@@ -135,7 +137,8 @@ class SellingPartner:
         if call.body is not None:
             headers["content-type"] = "application/json"
             body = json.dumps(call.body).encode()
-        request = Request(call.method, self._base_url + call.path, headers, body, call.asks, call.operation)
+        url = self._base_url + call.path
+        request = Request(call.method, url, headers, body, call.asks, call.operation, call.largest)
         return exchange(self._http, request, timeout=self._timeout, party="amazon")
 
     def _report_rate(self, operation: str, answer: Answer) -> None:

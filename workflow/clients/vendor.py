@@ -55,6 +55,10 @@ class Page(NamedTuple):
     next_token: str | None
 
 
+#: A page of the list holds the files themselves, up to a hundred.
+LARGEST_LIST = 64 * 1024 * 1024
+
+
 class VendorClient:
     """The two operations for the vendor whose tokens these are."""
 
@@ -73,7 +77,8 @@ class VendorClient:
 
     def customer_invoices(self, query: Query, next_token: str | None = None) -> Page:
         """One page of the list. Raises Throttled, RetryLater, Refused, SellerStopped."""
-        call = Call(LIST, "GET", f"{LIST_PATH}?{urlencode(_parameters(query, next_token))}")
+        path = f"{LIST_PATH}?{urlencode(_parameters(query, next_token))}"
+        call = Call(LIST, "GET", path, largest=LARGEST_LIST)
         payload = _payload(content_of(call, self._api.call(call, self._list)))
         entries = payload.get("customerInvoices")
         pagination = payload.get("pagination")

@@ -70,7 +70,8 @@ class AmazonHandler(SpoiltHandler):
         headers = {"x-amzn-RequestId": secrets.token_hex(16)}
         if rate is not None and status in _WITH_RATE:
             headers["x-amzn-RateLimit-Limit"] = f"{rate:g}"
-        return Answer(status, json.dumps(body, ensure_ascii=False).encode(), JSON, headers)
+        # Half a character has no UTF-8: it is written as JSON's own escape.
+        return Answer(status, json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace"), JSON, headers)
 
     def failure(self, status: int) -> Answer:
         """A failure in Amazon's shape; what a proxy in front would say is the faults' own page."""
@@ -80,7 +81,7 @@ class AmazonHandler(SpoiltHandler):
         """The body, None when it is no JSON object."""
         try:
             body = json.loads(self.request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return body if isinstance(body, dict) else None
 

@@ -51,6 +51,10 @@ def routes(counterpart: Counterpart) -> list[URLSpec]:
     ]
 
 
+#: What a request that is wrong raises; the last where its JSON is nested without end.
+_WRONG = (ValidationError, ValueError, KeyError, TypeError, RecursionError)
+
+
 class _Control(RequestHandler):
     """JSON in, JSON out; a wrong request is answered with 400 and one line that says what is wrong."""
 
@@ -67,11 +71,11 @@ class _Control(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
-        wrong = isinstance(error, (ValidationError, ValueError, KeyError, TypeError))
+        wrong = isinstance(error, _WRONG)
         self._say({"error": _one_line(error)}, 400 if wrong else status_code)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        if not isinstance(value, (ValidationError, ValueError, KeyError, TypeError)):
+        if not isinstance(value, _WRONG):
             super().log_exception(typ, value, tb)
 
 

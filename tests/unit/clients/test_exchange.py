@@ -1,5 +1,6 @@
 """A failure of the transport says whether the request may have arrived."""
 
+import gzip
 import socket
 
 import pytest
@@ -105,7 +106,15 @@ def test_an_impossible_address_is_a_configuration_mistake(url):
     assert isinstance(_failure(url), Misconfigured)
 
 
-def test_an_endless_answer_is_given_up(server, monkeypatch):
-    monkeypatch.setattr("workflow.clients.exchange.LARGEST_BODY", 100)
+def test_an_endless_answer_is_given_up(server):
     server.answers(200, b"x" * 200)
-    assert isinstance(_failure(server.url), LostAnswer)
+    request = Request("POST", server.url, {}, largest=100)
+    with pytest.raises(LostAnswer, match=r"sefaz-too-large: .* answered with more than 100 bytes"):
+        exchange(requests.Session(), request, timeout=5, party="sefaz")
+
+
+def test_a_packed_answer_is_measured_unpacked(server):
+    server.answers(200, gzip.compress(b"x" * 10_000_000), **{"Content-Encoding": "gzip"})
+    request = Request("POST", server.url, {}, asks=True)
+    with pytest.raises(RetryLater, match="sefaz-too-large"):
+        exchange(requests.Session(), request, timeout=5, party="sefaz")
