@@ -31,6 +31,12 @@ def seconds(roots: Mapping[str, int]) -> dict[str, float]:
     return spent
 
 
+def family(root: int) -> list[int]:
+    """A process with all that descend from it."""
+    fields = _stat()
+    return [pid for pid in fields if _whose(pid, fields, {root: "root"}) is not None]
+
+
 def _whose(pid: int, fields: Mapping[int, list[str]], names: Mapping[int, str]) -> str | None:
     """The name of the nearest ancestor that has one."""
     while pid in fields:

@@ -17,6 +17,8 @@ from tests.benchmarks import cpu
 from tests.servers import fresh_database
 from workflow import logs, migrations, settings
 from workflow.nfe.certificate import load_pfx
+from workflow.parts import Part
+from workflow.processes import Supervisor
 from workflow.sandbox import certificates
 from workflow.sandbox.shipments import Example, demo_products, demo_seller, demo_shipments
 from workflow.tools import SellerSecrets, Tools
@@ -123,6 +125,16 @@ def _add_seller(tools: Tools, folder: Path, place: int) -> None:
         secrets=secrets.dump(),
     )
     tools.catalog.put_products(seller["seller_id"], [(row["sku"], row) for row in demo_products()])
+
+
+@contextmanager
+def running(installed: Installation, *parts: Part) -> Iterator[None]:
+    """The parts at work, as `nfe up` starts them."""
+    settings = installed.tools.settings
+    with Supervisor(settings, chosen=parts, logs=settings.data_dir / "logs", say=lambda _: None) as supervisor:
+        supervisor.wait_until_healthy(120)
+        installed.running.update({str(part): pid for part in parts if (pid := supervisor.pid(part)) is not None})
+        yield
 
 
 def seller_id(place: int) -> str:

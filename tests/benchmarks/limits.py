@@ -9,8 +9,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -19,10 +17,9 @@ from sqlalchemy import func, insert, select
 
 from tasks.doorbell import ring
 from tests.benchmarks import rows
-from tests.benchmarks.installation import ROOT, Installation, hold, installation, seller_id
+from tests.benchmarks.installation import ROOT, Installation, hold, installation, running, seller_id
 from tests.benchmarks.pipeline import receive, state_of, until
 from workflow.parts import Part
-from workflow.processes import Supervisor
 from workflow.states import State
 from workflow.store import SHIPMENT, Due
 
@@ -34,7 +31,7 @@ PROCESSES = 8
 #: The places of the seller that has much to do, of the one with a single shipment, and of one to warm up with.
 BUSY, SINGLE, WARM = 0, 1, 2
 MANY = int(os.environ.get("NFE_BENCH_DUE", "10000"))
-SINGLES = 8
+SINGLES = int(os.environ.get("NFE_BENCH_SINGLES", "8"))
 
 
 def run() -> None:
@@ -46,7 +43,10 @@ def run() -> None:
 def measure(database: str) -> None:
     """The plan, then fairness."""
     quiet = {"CONCURRENCY": str(PROCESSES), "LOG_LEVEL": "WARNING", "SWEEP_EVERY": "1.0"}
-    with installation(database, plan=True, **quiet) as installed, _running(installed):
+    with (
+        installation(database, plan=True, **quiet) as installed,
+        running(installed, Part.VALKEY, Part.WORKER, Part.BEAT),
+    ):
         _warm_up(installed)
         _tell_plan(database, installed)
         alone = _singles(installed, seed=3)
@@ -55,15 +55,6 @@ def measure(database: str) -> None:
         beside = _singles(installed, seed=4)
         _tell_fairness(database, alone, beside, time.monotonic() - began, _untouched(installed))
         print(f"{database:<10} answers 429: {sum(_book(installed)['throttled'].values())}")
-
-
-@contextmanager
-def _running(installed: Installation) -> Iterator[None]:
-    settings = installed.tools.settings
-    parts = (Part.VALKEY, Part.WORKER, Part.BEAT)
-    with Supervisor(settings, chosen=parts, logs=settings.data_dir / "logs", say=lambda _: None) as supervisor:
-        supervisor.wait_until_healthy(120)
-        yield
 
 
 def _warm_up(installed: Installation) -> None:
