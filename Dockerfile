@@ -7,7 +7,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY workflow workflow
 COPY tasks tasks
 COPY templates templates
-RUN /opt/nfe/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[postgresql,sqs]'
+RUN /opt/nfe/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[postgresql,sqs,otel]'
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --create-home nfe && install -d -o nfe -g nfe -m 0700 /data /sandbox && install -d /run/secrets

@@ -14,7 +14,7 @@ from celery.exceptions import Retry
 from celery.schedules import crontab
 from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
 
-from workflow import logs, settings
+from workflow import logs, settings, traces
 from workflow.clients import rabbitmq
 from workflow.clients.broker import QUEUE, SWEPT
 from workflow.engine import Done, Kind, Outcome
@@ -27,9 +27,24 @@ Act = Callable[[Claim, Tools], Done]
 #: Every stage's Celery task, filled by the decorator below.
 LINKS: dict[Stage, Task] = {}
 #: The files of tasks that are no stages.
-BESIDE = ("heartbeat", "counts", "alert", "receive", "sweep", "customer_invoices", "void_numbers", "purge", "hand_over")
+BESIDE = (
+    "heartbeat",
+    "counts",
+    "traced",
+    "alert",
+    "receive",
+    "sweep",
+    "customer_invoices",
+    "void_numbers",
+    "purge",
+    "hand_over",
+)
 #: What beat starts once a day: the hour (UTC) after midnight in Brasília, before anybody works.
 DAILY = {"void_numbers": 3, "purge": 4}
+
+
+#: What Flower and a trace show as failed.
+_ENDED_BADLY = (Kind.STOPPED, Kind.REFUSED)
 
 
 class Stopped(Exception):
@@ -146,7 +161,12 @@ def stage(act: Act) -> Act:
     def link(self: Task, shipment_id: str) -> str:
         """Run the stage if the shipment's row says so, and tell Flower how it ended."""
         kit = tools()
-        outcome = kit.engine.advance(shipment_id, which, partial(_swapped, act, kit))
+        facts = {"nfe.seller": seller_of(shipment_id), "celery.task_id": self.request.id}
+        with traces.stage(which, shipment_id, facts) as span:
+            outcome = kit.engine.advance(shipment_id, which, partial(_swapped, act, kit))
+            span.tell({"nfe.outcome": outcome.kind, "nfe.state": outcome.state, "nfe.code": outcome.code})
+            if outcome.kind in _ENDED_BADLY:
+                span.fail(outcome.code or outcome.kind)
         if not outcome.goes_on:
             # `Ignore` would leave the task STARTED in Flower for ever.
             self.request.chain = None
@@ -171,7 +191,7 @@ def told(outcome: Outcome) -> str:
     tasks.app.Stopped: REJECTED 237 Rejeicao: CPF do destinatario invalido
     """
     facts = " ".join(str(fact) for fact in (outcome.state, outcome.code, outcome.reason) if fact)
-    if outcome.kind in (Kind.STOPPED, Kind.REFUSED):
+    if outcome.kind in _ENDED_BADLY:
         raise Stopped(facts)
     if outcome.kind is Kind.WAITING and outcome.wait is not None:
         seconds = round(outcome.wait.total_seconds(), 1)

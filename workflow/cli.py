@@ -35,11 +35,12 @@ from workflow import (
 from workflow.cli_options import MaybeSeller, Seller, Shipment, Shipments, states
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
-from workflow.installation import me, our_version, ready
+from workflow.installation import me, ready
 from workflow.key_source import new_key
 from workflow.mends import Trouble, trouble_of
 from workflow.models import REISSUE, DocumentKind
 from workflow.parts import Part, tasks_url, web_url
+from workflow.release import our_version
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
 from workflow.store import Due
 from workflow.tools import Tools

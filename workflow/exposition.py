@@ -17,9 +17,9 @@ from prometheus_client.registry import Collector
 from workflow.clients import broker
 from workflow.engine import Kind
 from workflow.examination import BrokerFound, DatabaseFound, Examination
-from workflow.installation import our_version
 from workflow.metrics import METRICS, MICRO, OTHER, SEPARATOR, STAGE_OUTCOMES, SUM, Metric
 from workflow.purge import REMOVED
+from workflow.release import our_version
 from workflow.standing import Standing
 from workflow.states import Stage
 

@@ -1,7 +1,6 @@
 """This process's installation: its settings, and its database at this version's revision."""
 
 import getpass
-from importlib.metadata import PackageNotFoundError, version
 
 from workflow import key_book, migrations, settings
 from workflow.errors import Misconfigured
@@ -29,11 +28,3 @@ def ready() -> Tools:
 def me() -> str:
     """Who gives an order, for the history."""
     return getpass.getuser()
-
-
-def our_version() -> str:
-    """The version that is installed."""
-    try:
-        return version("nfe-workflow")
-    except PackageNotFoundError:
-        return "unknown"

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.conftest import Installation
@@ -23,6 +24,7 @@ from workflow.nfe.tables import ufs
 from workflow.sandbox.shipments import SELLER_ID, Example, demo_shipments
 from workflow.seller_file import register
 from workflow.states import Stage, State
+from workflow.traces import trace_of
 
 pytestmark = pytest.mark.parametrize("installation", ["sqlite"], indirect=True)  # the database has no part in this
 
@@ -59,6 +61,7 @@ def test_a_running_installation_tells_of_itself_and_nothing_of_the_buyer(
     assert_log(installation, private)
     assert_metrics(metrics, states)
     assert not [text for alert in posted(server, "/alerts") for text in private if text in json.dumps(alert)]
+    assert_traces(server, private)
     assert_handed_on(installation, server, mailbox)
     assert_archive(installation)
 
@@ -70,6 +73,7 @@ def prepare(installation: Installation, server: Server, mailbox: Mailbox, port: 
         "NFE_ALERT_URL": f"{server.url}/alerts", "NFE_ALERT_SECRET": "secret", "NFE_ALERT_EVERY": "1",
         "NFE_HANDOVER_EVERY": "1", "NFE_SMTP_HOST": "127.0.0.1", "NFE_SMTP_PORT": str(mailbox.port),
         "NFE_SMTP_TLS": "none", "NFE_SMTP_FROM": "notas@nfe.example",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{server.url}/otlp",
     }  # fmt: skip
     seller = installation.folder.parent / "seller.toml"
     seller.write_text(seller.read_text() + HANDED_ON.format(url=server.url))
@@ -152,6 +156,23 @@ def assert_metrics(metrics: dict[str, float], states: list[str]) -> None:
     assert metrics["nfe_last_sweep_seconds"] < 10
     assert metrics["nfe_certificate_seconds " + SELLER_ID] > 86400
     assert metrics["nfe_oldest_due_seconds"] == 0
+
+
+def assert_traces(server: Server, private: list[str]) -> None:
+    """A collector got each shipment's stages as one trace, with the requests inside them."""
+    spans = []
+    for seen in [one for one in server.seen if one.path == "/otlp/v1/traces"]:
+        batch = ExportTraceServiceRequest.FromString(seen.body)
+        spans += [span for resource in batch.resource_spans for scope in resource.scope_spans for span in scope.spans]
+        assert not [text for text in private if text.encode() in seen.body]
+    facts = [{fact.key: fact.value.string_value for fact in span.attributes} for span in spans]
+    by_shipment = {
+        fact["nfe.shipment"]: span.trace_id for fact, span in zip(facts, spans, strict=True) if "nfe.shipment" in fact
+    }
+    assert {trace.to_bytes(16, "big") for trace in map(trace_of, by_shipment)} == set(by_shipment.values())
+    assert {span.name for span in spans} > {*(set(Stage) - {Stage.CANCEL}), "sefaz autorizacao", "amazon submitInvoice"}
+    inside = {span.parent_span_id for span in spans if span.name == "amazon submitInvoice"}
+    assert inside <= {span.span_id for span in spans if span.name == Stage.SUBMIT}
 
 
 def assert_handed_on(installation: Installation, server: Server, mailbox: Mailbox) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from tests.unit.test_cli import Nfe, environment, nfe, seller, seller_file, shipment  # noqa: F401  # the fixtures of every command
 from workflow import cli, cli_options, settings
-from workflow.installation import our_version
+from workflow.release import our_version
 
 
 def commands(group: Any, *above: str) -> Iterator[tuple[str, Any]]:

@@ -16,7 +16,7 @@ import urllib3
 from requests import exceptions as failures
 from urllib3.exceptions import NewConnectionError
 
-from workflow import metrics
+from workflow import metrics, traces
 from workflow.errors import LostAnswer, Misconfigured, NfeError, RetryLater, SellerStopped
 
 #: Seconds to connect, name look-up and TCP: longer waits only hold a worker while the other side is down.
@@ -70,7 +70,8 @@ def exchange(http: requests.Session, request: Request, *, timeout: float, party:
     Raises RetryLater (not sent, or asked in vain), LostAnswer, Misconfigured, or SellerStopped where the server
     refuses the client certificate.
     """
-    with metrics.exchange(party, request.operation) as counted:
+    with metrics.exchange(party, request.operation) as counted, traces.request(party, request.operation) as span:
+        span.tell({"http.request.method": request.method, "server.address": urlsplit(request.url).hostname})
         try:
             answer = _send(http, request, timeout)
         except (failures.InvalidHeader, UnicodeError):
@@ -81,6 +82,7 @@ def exchange(http: requests.Session, request: Request, *, timeout: float, party:
             counted.result = meaning.code
             raise meaning from error
         counted.result = str(answer.status)
+        span.tell({"http.response.status_code": answer.status})
         return answer
 
 

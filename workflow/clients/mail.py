@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import NamedTuple
 
-from workflow import metrics
+from workflow import metrics, traces
 from workflow.errors import Invalid, Misconfigured, NfeError, RetryLater
 from workflow.settings import Settings, is_loopback
 
@@ -51,7 +51,11 @@ class MailServer(NamedTuple):
 
         After a lost answer the same message may be handed in again: its Message-ID tells.
         """
-        with metrics.exchange("mail", operation) as counted, self._session() as session:
+        with (
+            metrics.exchange("mail", operation) as counted,
+            traces.request("mail", operation),
+            self._session() as session,
+        ):
             refused = session.send_message(message, to_addrs=list(to))
             counted.result = "250"
             if refused:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -21,6 +20,7 @@ import requests
 from workflow.clients.exchange import LARGEST_BODY, Answer, Request, exchange
 from workflow.errors import NfeError, Refused, RetryLater, SellerStopped
 from workflow.privacy import discreet, only
+from workflow.release import our_version
 
 #: Amazon's longest User-Agent.
 LONGEST_USER_AGENT = 500
@@ -245,7 +245,7 @@ def user_agent() -> str:
     """Name/version (Language=…; Platform=…), as Amazon requires of every request."""
     python = f"Python/{platform.python_version()}"
     system = f"{platform.system() or 'unknown'}/{platform.release() or 'unknown'}"
-    return compose_user_agent("nfe-workflow", _our_version(), {"Language": python, "Platform": system})
+    return compose_user_agent("nfe-workflow", our_version(), {"Language": python, "Platform": system})
 
 
 def compose_user_agent(name: str, number: str, attributes: Mapping[str, str]) -> str:
@@ -261,10 +261,3 @@ def compose_user_agent(name: str, number: str, attributes: Mapping[str, str]) ->
 def _escape(text: str, special: str) -> str:
     printable = "".join(sign for sign in text if " " <= sign <= "~")
     return re.sub(f"[\\\\{re.escape(special)}]", r"\\\g<0>", printable)
-
-
-def _our_version() -> str:
-    try:
-        return version("nfe-workflow")
-    except PackageNotFoundError:
-        return "0"
