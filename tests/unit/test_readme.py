@@ -1,10 +1,10 @@
-"""The README says what the program does: its states, its commands, its settings, its examples, its files."""
+"""The README says what the program does: its states, its commands, its settings, its files.
 
-import os
+Its lines and examples are run by `tests/acceptance/test_readme_walk.py`.
+"""
+
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +15,6 @@ import typer
 from pydantic import SecretStr
 
 from workflow import cli
-from workflow.sandbox import certificates
-from workflow.sandbox.server import A1_PASSWORD
-from workflow.sandbox.shipments import SELLER_CNPJ, SELLER_ID, SELLER_NAME
 from workflow.settings import Settings
 from workflow.states import REFETCH, RETRY, WAYS, State
 
@@ -157,31 +154,6 @@ def test_production_variables_reach_the_containers() -> None:
     assert not {name for name in offered if not re.search(rf"\b{name}\b(:|:-|:\?|\}})", compose)}
 
 
-# -- examples -----------------------------------------------------------------------------------------------
-
-
-def test_the_seller_the_products_and_the_notification_are_taken(tmp_path: Path) -> None:
-    (tmp_path / "seller.toml").write_text(blocks("toml")[0], encoding="utf-8")
-    (tmp_path / "products.csv").write_text(blocks("csv")[0], encoding="utf-8")
-    (tmp_path / "created.json").write_text(blocks("json")[0], encoding="utf-8")
-    for name, mark in (("products.toml", "[[product]]"), ("vendor.toml", 'name = "india"')):
-        (tmp_path / name).write_text(next(text for text in blocks("toml") if mark in text), encoding="utf-8")
-    certificates.demo_a1(tmp_path / "sandbox", cnpj=SELLER_CNPJ, name=SELLER_NAME, password=A1_PASSWORD)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NFE_")}
-    environment |= {"NFE_DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
-    for line in (
-        "seller add seller.toml",
-        f"products import products.csv --seller {SELLER_ID}",
-        f"products import products.toml --seller {SELLER_ID} --dry-run",
-        "customer-invoices connect vendor.toml",
-        "receive created.json",
-    ):
-        assert f"nfe {line}" in shown()
-        program = [sys.executable, "-c", "from tasks.doorbell import main; main()", *line.split()]
-        done = subprocess.run(program, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-
-
 # -- files --------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +162,18 @@ def test_every_file_named_exists() -> None:
     named |= {target for target in re.findall(r"\]\(([^)#:]+)\)", README) if not target.startswith("http")}
     assert named
     assert not {name for name in named if not (ROOT / name).exists()}
+
+
+@pytest.mark.parametrize("room", ["workflow", "tasks"])
+def test_the_house_has_every_module(room: str) -> None:
+    house = next(text for text in blocks("text") if text.startswith("workflow/"))
+    told = re.search(rf"^{room}/.*?(?=^\S|\Z)", house, re.DOTALL | re.MULTILINE)
+    assert told is not None
+    named = set(re.findall(r"[\w*]+(?:\.py|/)", told[0]))
+    modules = {found.name for found in (ROOT / room).glob("*.py")} - {"__init__.py"}
+    rooms = {f"{found.parent.name}/" for found in (ROOT / room).glob("*/__init__.py")}
+    assert not {name for name in modules | rooms if name not in named and not name.startswith("cli_")}
+    assert not {name for name in named - {f"{room}/"} if not any((ROOT / room).rglob(name.rstrip("/")))}
 
 
 def test_every_anchor_leads_to_a_heading() -> None:
