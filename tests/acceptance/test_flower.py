@@ -41,7 +41,7 @@ def test_flower_shows_each_stage_with_its_shipment_and_nothing_of_the_buyer(inst
     installation.environment["NFE_FLOWER_BASIC_AUTH"] = "maria:secret"
     with installation.up():
         # Flower sees what happens while it runs.
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while "Visit me" not in (installation.folder / "up.log").read_text():
             assert time.monotonic() < deadline
             time.sleep(0.1)
