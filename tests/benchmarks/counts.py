@@ -1,4 +1,4 @@
-"""What a shipment asks of database and Redis: transactions, commands, rows and bytes, counted by the servers themselves.
+"""What a shipment asks of database and Redis, counted by the servers themselves, and the CPU of all processes.
 
 Of NFE_BENCH_SHIPMENTS shipments from notification to ACCEPTED, on PostgreSQL, with one poll each; what the idle
 installation asks meanwhile (sweeps, signs of life) is measured first and taken off.
@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import text
 
 from tasks.doorbell import ring
+from tests.benchmarks import cpu
 from tests.benchmarks.installation import ROOT, Installation, hold, installation, running
 from tests.benchmarks.pipeline import receive, until
 from workflow.parts import Part
@@ -39,12 +40,16 @@ def measure() -> None:
         time.sleep(IDLE)
         idle = {name: value / (time.monotonic() - began) for name, value in (_counts(installed) - before).items()}
         sizes, began, before = _sizes(installed), time.monotonic(), _counts(installed)
+        spent = cpu.seconds(installed.running)
         _work(installed, seed=2)
+        used = cpu.seconds(installed.running)
         took, after = time.monotonic() - began, _counts(installed)
         grown = _sizes(installed) - sizes
     each = {name: (after[name] - before[name] - idle.get(name, 0.0) * took) / COUNT for name in after}
     print(f"idle, a second: {', '.join(f'{name} {value:.1f}' for name, value in sorted(idle.items()))}")
     print(f"of a shipment: {', '.join(f'{name} {value:.1f}' for name, value in sorted(each.items()))}")
+    busy = ", ".join(f"{name} {1000 * (used[name] - spent[name]) / COUNT:.1f}" for name in used)
+    print(f"CPU-ms of a shipment, sweeps included: {busy}")
     print(f"rows of a shipment: {', '.join(f'{name} {grown[name] / COUNT:.1f}' for name in TABLES)}; "
           f"{grown['bytes'] / COUNT / 1024:.1f} KiB of database with its indexes")  # fmt: skip
 

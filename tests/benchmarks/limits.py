@@ -41,15 +41,15 @@ def run() -> None:
 
 
 def measure(database: str) -> None:
-    """The plan, then fairness."""
+    """A single shipment alone, the plan, a single shipment beside thousands."""
     quiet = {"CONCURRENCY": str(PROCESSES), "LOG_LEVEL": "WARNING", "SWEEP_EVERY": "1.0"}
     with (
         installation(database, plan=True, **quiet) as installed,
         running(installed, Part.VALKEY, Part.WORKER, Part.BEAT),
     ):
         _warm_up(installed)
-        _tell_plan(database, installed)
         alone = _singles(installed, seed=3)
+        _tell_plan(database, installed)
         _make_due(installed)
         began = time.monotonic()
         beside = _singles(installed, seed=4)
@@ -78,7 +78,6 @@ def _tell_plan(database: str, installed: Installation) -> None:
         f"{database:<10} plan: {came} calls of {DETAILS} in {SECONDS:.0f} s by {PROCESSES} processes; "
         f"25 + 1.133 t = {allowed:.1f}: {100 * came / int(allowed):.1f} % of the whole calls in it"
     )
-    until(lambda: not installed.tools.store.unfinished(), step=0.5)
 
 
 def _calls(installed: Installation, since: float) -> list[float]:
