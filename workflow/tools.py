@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import redis
-import requests
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -24,6 +23,7 @@ from workflow.clients import broker
 from workflow.clients.amazon import DETAILS_PATH, AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
+from workflow.clients.connections import Http, public
 from workflow.clients.counters import Counters
 from workflow.clients.delivery import OPERATIONS, DeliveryClient
 from workflow.clients.notifications_api import NotificationsApi
@@ -192,11 +192,9 @@ class Tools:
         return Standby(self.redis)
 
     @cached_property
-    def http(self) -> requests.Session:
+    def http(self) -> Http:
         """Connections to Amazon, shared by all sellers."""
-        session = requests.Session()
-        session.trust_env = False  # a netrc or a proxy variable must not change where tokens go
-        return session
+        return public()
 
     def randbelow(self, limit: int) -> int:
         """A random number below the limit, for cNF."""

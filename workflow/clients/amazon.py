@@ -12,9 +12,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import requests
-
 from workflow.clients.amazon_tokens import Tokens
+from workflow.clients.connections import Http
 from workflow.clients.selling_partner import Call, SellingPartner, Throttled, Token, content_of, one_line, refusal
 from workflow.errors import Invalid, Refused, RetryLater
 
@@ -44,7 +43,7 @@ class AmazonClient:
     def __init__(
         self,
         *,
-        http: requests.Session,
+        http: Http,
         tokens: Tokens,
         base_url: str,
         marketplace_id: str,

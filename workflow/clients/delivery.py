@@ -11,10 +11,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from urllib.parse import urlencode
 
-import requests
-
 from workflow.clients.amazon import InvoiceStatus, content_md5, content_md5_hex, known_verdict, member
 from workflow.clients.amazon_tokens import Tokens
+from workflow.clients.connections import Http
 from workflow.clients.selling_partner import Call, SellingPartner, Token, content_of
 from workflow.errors import Invalid
 
@@ -33,7 +32,7 @@ class DeliveryClient:
     def __init__(
         self,
         *,
-        http: requests.Session,
+        http: Http,
         tokens: Tokens,
         base_url: str,
         marketplace_id: str,

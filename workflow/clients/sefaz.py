@@ -9,8 +9,7 @@ correction and voidings go to the UF). Source: MOC 7.0; names of services and me
 
 from typing import NamedTuple
 
-import requests
-
+from workflow.clients.connections import Http
 from workflow.clients.exchange import Request, exchange
 from workflow.clients.mutual_tls import mtls_session
 from workflow.clients.sefaz_endpoints import NORMAL, SERVICES, Endpoints
@@ -66,7 +65,7 @@ class _Place(NamedTuple):
 class SefazClient:
     """The services for whichever UF and environment a call names, with one seller's certificate (see mtls_session)."""
 
-    def __init__(self, *, http: requests.Session, endpoints: Endpoints, timeout: float) -> None:
+    def __init__(self, *, http: Http, endpoints: Endpoints, timeout: float) -> None:
         self._http = http
         self._endpoints = endpoints
         self._timeout = timeout

@@ -15,8 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import requests
-
+from workflow.clients.connections import Http
 from workflow.clients.exchange import LARGEST_BODY, Answer, Request, exchange
 from workflow.errors import NfeError, Refused, RetryLater, SellerStopped
 from workflow.privacy import discreet, only
@@ -102,7 +101,7 @@ class SellingPartner:
     def __init__(
         self,
         *,
-        http: requests.Session,
+        http: Http,
         base_url: str,
         timeout: float,
         on_rate: Callable[[str, Decimal], None] | None = None,

@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import requests
-
+from workflow.clients.connections import Http
 from workflow.clients.exchange import Request, exchange
 from workflow.clients.selling_partner import user_agent
 from workflow.errors import RetryLater
@@ -32,7 +31,7 @@ class Message(NamedTuple):
     body: bytes
 
 
-def post(http: requests.Session, url: str, secret: str, message: Message, *, operation: str) -> None:
+def post(http: Http, url: str, secret: str, message: Message, *, operation: str) -> None:
     """Send it once; raise RetryLater unless the reader answered with success. Without a secret it is not signed."""
     stamp = str(int(message.at.timestamp()))
     headers = {
