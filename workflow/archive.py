@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select
 
 from workflow.catalog import SELLER
 from workflow.models import DocumentKind, NumberStatus, VoidingState
 from workflow.nfe.schema import parsed
 from workflow.nfe.signature import NFE
 from workflow.nfe.xml import local_date
-from workflow.numbers import NUMBER
+from workflow.numbers import NUMBER, SERIES
 from workflow.states import State
 from workflow.store import DOCUMENT, SHIPMENT, Store
 from workflow.voidings import VOIDING
@@ -25,8 +25,6 @@ PAGE = 100
 #: Months before a month in which a note may be of that is cancelled in it: issued, authorised within 30 days, and
 #: cancelled within 480 hours where the state takes it so late (`workflow/data/cancel_deadlines.csv`).
 REACH = 2
-
-_ORDER = (NUMBER.c.cnpj, NUMBER.c.environment, NUMBER.c.series, NUMBER.c.number)
 
 
 class Month(NamedTuple):
@@ -126,7 +124,7 @@ class Archive:
 
     def notes(self, month: Month, which: Which) -> Iterator[Filed]:
         """The month's notes, by CNPJ, series and number."""
-        for page in self._pages([*_in(month, which)]):
+        for page in self._pages(which.environment, _in(month, which)):
             yield from self._filed(page)
 
     def late_events(self, month: Month, which: Which) -> Iterator[tuple[Filed, bytes]]:
@@ -136,7 +134,7 @@ class Archive:
         letters = (DOCUMENT.c.shipment_id == SHIPMENT.c.id) & (DOCUMENT.c.kind == DocumentKind.CORRECTION)
         has_events = is_cancelled | select(DOCUMENT.c.kind).where(letters).exists()
         wanted = [_is_used(), func.substr(NUMBER.c.access_key, 3, 4).in_(earlier), has_events, *_of(which)]
-        for page in self._pages(wanted):
+        for page in self._pages(which.environment, wanted):
             for filed in self._filed(page):
                 yield from ((filed, event) for event in filed.events if registered_in(event) == str(month))
 
@@ -162,21 +160,20 @@ class Archive:
 
     # -- inside ---------------------------------------------------------------------------------------------
 
-    def _pages(self, wanted: Sequence[ColumnElement[bool]]) -> Iterator[Sequence[Any]]:
-        row = SHIPMENT.c
-        columns = (*_ORDER, NUMBER.c.access_key, NUMBER.c.turn, NUMBER.c.shipment_id)
-        of_shipment = (row.amazon_shipment_id, row.amazon_order_id, row.state, row.turn.label("last_turn"))
-        statement = select(*columns, *of_shipment).select_from(_notes()).where(*wanted).order_by(*_ORDER).limit(PAGE)
-        last: tuple[Any, ...] | None = None
-        while True:
-            further = [] if last is None else [tuple_(*_ORDER) > tuple_(*last)]
-            with self._store.reading() as connection:
-                page = connection.execute(statement.where(*further)).all()
-            if page:
-                yield page
-            if len(page) < PAGE:
-                return
-            last = tuple(page[-1])[: len(_ORDER)]
+    def _pages(self, environment: int, wanted: Sequence[ColumnElement[bool]]) -> Iterator[Sequence[Any]]:
+        """Page by page and series by series, so that the numbers' own key finds where a page begins."""
+        number = NUMBER.c
+        series = select(SERIES.c.cnpj, SERIES.c.series).where(SERIES.c.environment == environment)
+        for cnpj, one in self._all(series.order_by(SERIES.c.cnpj, SERIES.c.series)):
+            of_series = (number.cnpj == cnpj, number.environment == environment, number.series == one)
+            last = 0
+            while found := self._all(page((*of_series, number.number > last, *wanted))):
+                yield found
+                last = found[-1].number
+
+    def _all(self, statement: Select[Any]) -> Sequence[Any]:
+        with self._store.reading() as connection:
+            return connection.execute(statement).all()
 
     def _filed(self, page: Sequence[Any]) -> Iterator[Filed]:
         authorised = self._documents((row.shipment_id for row in page), DocumentKind.NFEPROC)
@@ -218,6 +215,15 @@ class Archive:
             found = connection.execute(statement).all()
         opened = (self._store.vault.open(sealed, "document", id, kind) for id, sealed in found)
         return [(key_in(content), content) for content in opened]
+
+
+def page(wanted: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    """The first notes of one series that are wanted, in the order of their numbers."""
+    number, row = NUMBER.c, SHIPMENT.c
+    columns = (number.cnpj, number.number, number.access_key, number.turn, number.shipment_id)
+    of_shipment = (row.amazon_shipment_id, row.amazon_order_id, row.state, row.turn.label("last_turn"))
+    statement = select(*columns, *of_shipment).select_from(_notes()).where(*wanted)
+    return statement.order_by(number.number).limit(PAGE)
 
 
 def registered_in(event: bytes) -> str:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.unit.archives import CNPJ, Shelf
-from tests.unit.conftest import SELLER, Clock
+from tests.unit.conftest import SELLER, Clock, plan_of
 from workflow import archive as module
 from workflow import purge
 from workflow.archive import Archive, Month, Which
@@ -159,3 +159,12 @@ def test_notes_that_sefaz_has_not_decided_make_a_month_incomplete(archive: Archi
         )
     assert archive.undecided(NOVEMBER, PRODUCTION) == 1
     assert archive.undecided(Month(2026, 10), PRODUCTION) == 0
+
+
+def test_a_page_begins_where_the_numbers_own_key_says(store: Store, clock: Clock) -> None:
+    number = NUMBER.c
+    of_series = (number.cnpj == CNPJ, number.environment == 1, number.series == 1, number.number > 77)
+    plan = plan_of(store, module.page((*of_series, *module._in(NOVEMBER, PRODUCTION))))
+    assert ("pk_number" if store.engine.dialect.name == "postgresql" else "sqlite_autoindex_number_1") in plan
+    assert "TEMP B-TREE" not in plan
+    assert "Sort" not in plan
