@@ -35,11 +35,13 @@ from workflow import (
 from workflow.cli_options import MaybeSeller, Seller, Shipment, Shipments, states
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
+from workflow.input_file import MEGABYTE, content_of, standard_input
 from workflow.installation import me, ready
 from workflow.key_source import new_key
 from workflow.mends import Trouble, trouble_of
 from workflow.models import REISSUE, DocumentKind
 from workflow.parts import Part, tasks_url, web_url
+from workflow.privacy import one_line
 from workflow.release import our_version
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
 from workflow.store import Due
@@ -103,6 +105,7 @@ def run(*, ring: Ring = _no_ring) -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `nfe list | head` is no error
     try:
         logs.configure(settings.current())
+        _check_arguments()
         app()
     except NfeError as error:
         _fail(str(error))
@@ -110,6 +113,12 @@ def run(*, ring: Ring = _no_ring) -> None:
         _fail(f"unusable-file: {error.filename or 'a file or connection'}: {error.strerror or error}; see NFE_DATA_DIR")
     except DBAPIError as error:
         _fail(f"database-unavailable: {_first_line(error.orig)}; see NFE_DATABASE_URL, then: nfe doctor")
+
+
+def _check_arguments() -> None:
+    """No id, name or reason has what a terminal obeys or no text holds; told here, no command need look for it."""
+    if any(one_line(argument) != " ".join(argument.split()) for argument in sys.argv[1:]):
+        raise Invalid("bad-argument", "an argument holds control characters, or bytes that are no text; leave them out")
 
 
 def _fail(message: str) -> None:
@@ -252,9 +261,10 @@ def reconcile(
     json: Json = False,
 ) -> None:
     """Take the shipments of a list whose notification never came; those that are known stay as they are."""
+    from workflow.reconciliation import LARGEST_LIST
     from workflow.reconciliation import reconcile as compare
 
-    content = _handed_in(file)
+    content = _handed_in(file, LARGEST_LIST)
     tools = ready()
     rings = 0 if _ring is _no_ring else RINGS
     came = compare(tools.engine, seller, content, actor=me(), dry_run=dry_run, rings=rings)
@@ -274,9 +284,9 @@ def reconcile(
         raise typer.Exit(1)
 
 
-def _handed_in(file: str) -> bytes:
+def _handed_in(file: str, largest: int = MEGABYTE) -> bytes:
     try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return standard_input(largest) if file == "-" else content_of(Path(file), largest)
     except OSError as error:
         raise Invalid("unreadable-file", f"{file}: {error.strerror}; check the path") from error
 

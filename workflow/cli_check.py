@@ -9,9 +9,13 @@ import typer
 
 from workflow import display
 from workflow.errors import Invalid
+from workflow.input_file import MEGABYTE, content_of
 
 if TYPE_CHECKING:
     from workflow.nfe.rules import Verdict
+
+#: SEFAZ takes 500 kB; a larger one is told so, and not read for ever.
+LARGEST = 16 * MEGABYTE
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -47,7 +51,7 @@ def _verdict(file: Path, now: datetime | None) -> "Verdict":
     from workflow.nfe import rules
 
     try:
-        return rules.check(file.read_bytes(), now=now)
+        return rules.check(content_of(file, LARGEST), now=now)
     except OSError as error:
         raise Invalid("unreadable-file", f"{file}: {error.strerror}; check the path") from error
     except Invalid as error:

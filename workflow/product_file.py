@@ -14,13 +14,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workflow.errors import Invalid
+from workflow.input_file import MEGABYTE, content_of
 from workflow.nfe.invoice import Issuer, Product
 from workflow.nfe.product_rules import problems
 
+#: Half a million products.
+LARGEST = 64 * MEGABYTE
 #: Mistakes of a file that are listed; the rest is counted.
 SHOWN_MISTAKES = 20
+#: Of columns so many are named, and so much of each name.
+SHOWN_NAMES, LONGEST_NAME = 10, 40
 
 _TABLE = re.compile(r"""^[ \t]*\[\[[ \t]*["']?product["']?[ \t]*\]\]""", re.MULTILINE)
+#: What a spreadsheet computes, and what would lose its apostrophe for it.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _AT_LINE = re.compile(r"at line (\d+)")
 
 
@@ -76,13 +83,22 @@ def written(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns_of(rows), delimiter="\t", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _unharmed(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _unharmed(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: behind an apostrophe, which `_as_meant` takes away."""
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+
+
+def _as_meant(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return content_of(path, LARGEST).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid("unreadable-file", f"{path}: cannot be read as UTF-8 text; check the path") from error
 
@@ -138,14 +154,20 @@ def _header_mistake(names: list[str]) -> str | None:
     """What is wrong with a products file's first line."""
     unknown = [name for name in names if name.split(".")[0] not in Product.model_fields or "" in name.split(".")]
     if unknown:
-        return f"unknown column {', '.join(unknown)}"
+        return f"unknown column {_shown(unknown)}"
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        return f"column {', '.join(sorted(twice))} stands twice"
+        return f"column {_shown(sorted(twice))} stands twice"
     above = [name for name in names if any(other.startswith(f"{name}.") for other in names)]
     if above:
-        return f"column {', '.join(above)} stands beside columns inside it"
+        return f"column {_shown(above)} stands beside columns inside it"
     return None if "sku" in names else "the column sku is missing"
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Some of the names, each as long as one may be: a wrong file may be one long line."""
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(name[:LONGEST_NAME] for name in names[:SHOWN_NAMES]) + more
 
 
 def _nested(row: Mapping[str, str | None]) -> dict[str, Any]:
@@ -158,7 +180,7 @@ def _nested(row: Mapping[str, str | None]) -> dict[str, Any]:
         *path, last = name.split(".")
         for part in path:
             inside = inside.setdefault(part, {})
-        inside[last] = cell
+        inside[last] = _as_meant(cell)
     return values
 
 
@@ -173,7 +195,7 @@ def _toml_entries(path: Path, text: str) -> Iterator[_Entry]:
         raise Invalid("bad-products", f"{path}:{line[1] if line else 1}: no TOML: {error}") from error
     tables = values.pop("product", [])
     if values:
-        raise Invalid("bad-products", f"{path}: unknown {', '.join(values)}; each product is a table [[product]]")
+        raise Invalid("bad-products", f"{path}: unknown {_shown(list(values))}; each product is a table [[product]]")
     if not isinstance(tables, list):
         raise Invalid("bad-products", f"{path}: product is no list of tables; write [[product]] with two brackets")
     places = _places(path, text, len(tables))

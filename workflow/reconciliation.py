@@ -15,8 +15,11 @@ from typing import NamedTuple
 from workflow.clients.notifications import CREATED, IDENTIFIER, parse
 from workflow.engine import Engine, Reception
 from workflow.errors import Invalid
+from workflow.input_file import MEGABYTE
 from workflow.store import shipment_id
 
+#: Of a list: a million shipments.
+LARGEST_LIST = 64 * MEGABYTE
 #: How the columns are called, without case, blanks and signs: Amazon's reports write `shipment-id`.
 SHIPMENT_COLUMNS = ("shipmentid", "amazonshipmentid")
 ORDER_COLUMNS = ("orderid", "amazonorderid")
@@ -147,7 +150,10 @@ def _of_table(text: str, delimiter: str, shipment: int, order: int | None) -> It
 
 def _header(line: str) -> tuple[str, int, int | None] | None:
     """The table's delimiter, and the places of the shipment's and the order's ids; None where this is no header."""
-    splits = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in "\t;,"}
+    try:
+        splits = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in "\t;,"}
+    except csv.Error as error:
+        raise Invalid("bad-list", f"the first line is neither an id nor a header: {error}") from error
     for delimiter, cells in splits.items():
         names = [re.sub(r"[^a-z]", "", name.lower()) for name in cells]
         shipment = next((place for place, name in enumerate(names) if name in SHIPMENT_COLUMNS), None)

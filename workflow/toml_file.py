@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow.errors import Invalid
+from workflow.input_file import content_of
 
 
 class TomlFile:
@@ -16,7 +17,7 @@ class TomlFile:
         self._folder = path.parent
         self._code = code
         try:
-            self.values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+            self.values: dict[str, Any] = tomllib.loads(content_of(path).decode())
         except (OSError, UnicodeDecodeError) as error:
             raise Invalid("unreadable-file", "cannot be read; check the path") from error
         except (ValueError, RecursionError) as error:  # the former also for a number of thousands of digits
@@ -43,7 +44,7 @@ class TomlFile:
     def content(self, file: str, field: str) -> bytes:
         """The bytes of a file that a field names, relative to this one."""
         try:
-            return (self._folder / Path(file).expanduser()).read_bytes()
+            return content_of(self._folder / Path(file).expanduser())
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no path"
             raise Invalid("unreadable-file", f"{field}: {file}: {reason}; check the path") from error

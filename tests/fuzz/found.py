@@ -27,9 +27,11 @@ FOUND: dict[str, tuple[bytes, ...]] = {
     ),
     "soap_answer": (
         _answer(b"<infInut><cStat>102</cStat></infInut>"),
+        b"<never:declared/>",
         _answer(b"<infInut><cStat>102</cStat></infInut>", b"ht-0.0.portalfiscal.inf.br/nfe"),
     ),
     "products_toml": (b"a = " + b"1" * 5000, b"a = " + b"[" * 2000),
     "seller_toml": (b"a = " + b"1" * 5000, b"a = " + b"[" * 2000),
+    "checked": (b"<never:declared/>", b'<NFe xmlns="http://www.portalfiscal.inf.br/nfe"><x:y/></NFe>'),
     "seller_text": (b"{{ SellerId.upper }}", b"{{ 1e999999 }}", b"{{ '%s' % SellerId.__class__ }}"),
 }

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from workflow.clients.exchange import Answer, Request
 from workflow.errors import Invalid, NfeError, RetryLater, SellerStopped
+from workflow.nfe.schema import local_name
 from workflow.privacy import discreet, one_line
 
 #: No field of the layout that we read comes near it; xMotivo has 255 characters.
@@ -80,7 +81,7 @@ class Part:
             alone = etree.fromstring(etree.tostring(self._element, with_tail=False), _parser())
             return etree.tostring(alone, method="c14n", exclusive=True, with_comments=False)
         except etree.LxmlError as error:  # namespaces that are no URIs
-            raise self._undecided(etree.QName(self._element).localname) from error
+            raise self._undecided(local_name(self._element)) from error
 
     def _undecided(self, name: str) -> RetryLater:
         return self._request.lost("sefaz-garbled", f"{_host(self._request)} answered without {name}")
@@ -140,7 +141,7 @@ def _parser() -> etree.XMLParser:
 
 
 def _named(root: etree._Element, name: str) -> Iterator[etree._Element]:
-    return (element for element in root.iter(etree.Element) if etree.QName(element).localname == name)
+    return (element for element in root.iter(etree.Element) if local_name(element) == name)
 
 
 @lru_cache(maxsize=1)

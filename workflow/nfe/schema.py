@@ -86,6 +86,11 @@ def parsed(document: bytes | etree._Element) -> etree._Element:
     return root
 
 
+def local_name(element: etree._Element) -> str:
+    """Its name alone. lxml's QName fails where the prefix was never declared, which its parser lets pass."""
+    return str(element.tag).rpartition("}")[2].rpartition(":")[2]
+
+
 def compile_all() -> None:
     """Compile every schema now; a missing or broken file raises OSError or XMLSchemaParseError."""
     for schema in FILES:
@@ -136,7 +141,7 @@ def _place(document: etree._Element, path: str) -> str:
     element = found[0] if isinstance(found, list) and found else document
     assert isinstance(element, etree._Element)
     line = [element, *element.iterancestors()]
-    names = [f"{etree.QName(one).localname}{_item(one)}" for one in reversed(line)]
+    names = [f"{local_name(one)}{_item(one)}" for one in reversed(line)]
     return "/".join(names[2:] or names)
 
 

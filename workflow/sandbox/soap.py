@@ -4,6 +4,8 @@ from typing import Literal
 
 from lxml import etree
 
+from workflow.nfe.schema import local_name
+
 Version = Literal["1.2", "1.1"]
 
 _NAMESPACES = {
@@ -27,7 +29,7 @@ def message(envelope: etree._Element) -> etree._Element | None:
     """
     for found in envelope.iter("{*}nfeDadosMsg"):
         for child in found.iterchildren(etree.Element):
-            if etree.QName(child).localname != "nfeDadosMsg":
+            if local_name(child) != "nfeDadosMsg":
                 return alone(child)
     return None
 

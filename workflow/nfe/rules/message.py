@@ -30,12 +30,12 @@ def message_breaches(xml: bytes, root: etree._Element) -> Iterator[Breach]:
     elements = [element for element in root.iter() if isinstance(element.tag, str)]
     prefixed = next((element for element in elements if element.prefix), None)
     if prefixed is not None:
-        name = etree.QName(prefixed).localname
+        name = schema.local_name(prefixed)
         yield _error("404", "D02", name, f"{name} has the prefix {prefixed.prefix}")
     blank = next((element for element in elements if _has_blanks(element)), None)
     if blank is not None:
         # "Facultativa": each UF decides whether it looks.
-        name = etree.QName(blank).localname
+        name = schema.local_name(blank)
         yield Breach("588", text("588"), "D01e", name, "warning", f"blanks between the tags of {name}")
     yield from _schema_breaches(xml, root)
 
@@ -48,9 +48,10 @@ def _has_blanks(element: etree._Element) -> bool:
 
 
 def _schema_breaches(xml: bytes, root: etree._Element) -> Iterator[Breach]:
-    outer = root.getparent() if root.getparent() is not None else root
+    above = root.getparent()
+    outer = root if above is None else above
     try:
-        schema.validate(xml, _SCHEMAS.get(etree.QName(outer).localname, "nfe"))
+        schema.validate(xml, _SCHEMAS.get(schema.local_name(outer), "nfe"))
     except Invalid as error:
         yield _error("225", "D01", "", error.message)
 
