@@ -34,6 +34,10 @@ class Clock:
         self.moment += timedelta(**duration)
 
 
+#: For what is ours and not the database's, of which others prove that it does as both do.
+one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
 def clock(store: Store) -> Clock:
     """The store's clock, standing still."""

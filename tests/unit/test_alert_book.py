@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.conftest import Clock
+from tests.unit.conftest import Clock, one_database
 from workflow.alert_book import GROWN_AFTER, LEASE, SETTLED, AlertBook
 from workflow.conditions import Condition, Severity
 from workflow.store import Store
@@ -35,6 +35,7 @@ def told(book: AlertBook) -> list[str]:
     return [f"{row.key} {'over' if row.quiet_since else 'on'}" for row in rows]
 
 
+@one_database
 def test_it_is_told_once_while_nothing_changes(book: AlertBook, clock: Clock) -> None:
     for _ in range(5):
         see(book, a_condition())
@@ -44,6 +45,7 @@ def test_it_is_told_once_while_nothing_changes(book: AlertBook, clock: Clock) ->
     assert told(book) == []
 
 
+@one_database
 def test_it_is_told_again_after_some_hours(book: AlertBook, clock: Clock) -> None:
     see(book, a_condition())
     assert told(book) == ["person on"]
@@ -52,6 +54,7 @@ def test_it_is_told_again_after_some_hours(book: AlertBook, clock: Clock) -> Non
     assert told(book) == ["person on"]
 
 
+@one_database
 def test_another_level_is_told_at_once_and_a_growth_after_an_hour(book: AlertBook, clock: Clock) -> None:
     see(book, a_condition(level="7"))
     told(book)
@@ -78,6 +81,7 @@ def test_its_end_is_told_once_it_has_been_gone_for_some_minutes(book: AlertBook,
     assert book.rows() == []
 
 
+@one_database
 def test_what_comes_and_goes_is_told_once(book: AlertBook, clock: Clock) -> None:
     said = []
     for minute in range(40):
@@ -87,6 +91,7 @@ def test_what_comes_and_goes_is_told_once(book: AlertBook, clock: Clock) -> None
     assert said == ["person on"]
 
 
+@one_database
 def test_what_is_gone_before_anybody_was_told_was_nothing(book: AlertBook, clock: Clock) -> None:
     see(book, a_condition(grace=timedelta(minutes=1)))
     assert told(book) == []
@@ -97,6 +102,7 @@ def test_what_is_gone_before_anybody_was_told_was_nothing(book: AlertBook, clock
     assert book.rows() == []
 
 
+@one_database
 def test_what_cannot_be_looked_for_does_not_end(book: AlertBook, clock: Clock) -> None:
     see(book, a_condition("sefaz-blocked"))
     told(book)
@@ -127,6 +133,7 @@ def test_whoever_dies_while_telling_leaves_it_to_the_next(book: AlertBook, clock
     assert told(book) == ["person on"]
 
 
+@one_database
 def test_what_came_back_while_its_end_was_told_is_told_anew(book: AlertBook, clock: Clock) -> None:
     see(book, a_condition())
     told(book)

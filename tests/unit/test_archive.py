@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.unit.archives import CNPJ, Shelf
-from tests.unit.conftest import SELLER, Clock, plan_of
+from tests.unit.conftest import SELLER, Clock, one_database, plan_of
 from workflow import archive as module
 from workflow import purge
 from workflow.archive import Archive, Month, Which
@@ -54,18 +54,21 @@ def test_a_month_has_its_notes_in_the_order_of_their_numbers_whatever_the_page(
     assert keys(archive, Month(2025, 11)) == []
 
 
+@one_database
 def test_homologation_and_production_are_never_mixed(archive: Archive, shelf: Shelf) -> None:
     real, trial = shelf.put(), shelf.put(environment=2)
     assert keys(archive) == [real]
     assert keys(archive, which=Which(environment=2)) == [trial]
 
 
+@one_database
 def test_only_the_sellers_own_where_one_is_named(archive: Archive, shelf: Shelf) -> None:
     key = shelf.put()
     assert keys(archive, which=Which(seller_id=SELLER)) == [key]
     assert keys(archive, which=Which(seller_id="ANOTHER")) == []
 
 
+@one_database
 def test_a_note_that_another_system_has_is_none_of_ours(archive: Archive, shelf: Shelf, store: Store) -> None:
     shelf.put()
     with store.writing() as connection:
@@ -94,6 +97,7 @@ def test_what_became_of_a_note_is_told(archive: Archive, shelf: Shelf, store: St
     ]
 
 
+@one_database
 def test_the_archive_is_whole_after_a_purge_and_after_its_seller_was_removed(
     archive: Archive, shelf: Shelf, store: Store, clock: Clock
 ) -> None:
@@ -150,6 +154,7 @@ def test_a_voiding_belongs_to_its_month_in_the_issuers_own_time_zone(
     assert not list(archive.voidings(NOVEMBER, Which(seller_id="ANOTHER")))
 
 
+@one_database
 def test_notes_that_sefaz_has_not_decided_make_a_month_incomplete(archive: Archive, shelf: Shelf, store: Store) -> None:
     shelf.put()
     shelf.put(state=State.GENERATED)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from tests.unit.conftest import Clock, plan_of
+from tests.unit.conftest import Clock, one_database, plan_of
 from workflow import purge
 from workflow.handovers import HANDOVER, LEASE, Handovers, begin, follow
 from workflow.models import Channel, Handed
@@ -107,6 +107,7 @@ def test_a_cancellation_goes_where_the_note_went_and_not_before_it(
         handovers.done(taken)
 
 
+@one_database
 def test_a_note_that_nobody_got_is_cancelled_in_silence(handovers: Handovers, store: Store, shipment: str) -> None:
     start(store, shipment, OTHER)
     cancel(store, shipment)
@@ -124,12 +125,14 @@ def test_a_person_lets_all_of_a_shipment_go_once_more_also_by_a_new_channel(
     assert handovers.counts() == (2, 0)
 
 
+@one_database
 def test_what_amazon_has_not_accepted_is_not_handed_on(handovers: Handovers, store: Store, shipment: str) -> None:
     with store.writing() as connection:
         connection.execute(update(SHIPMENT).values(state=State.SUBMITTED))
     assert handovers.again(shipment, BOTH) == 0
 
 
+@one_database
 def test_nothing_of_it_is_left_of_a_seller_that_leaves(
     handovers: Handovers, store: Store, shipment: str, clock: Clock
 ) -> None:

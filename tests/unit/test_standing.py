@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Select, update
 from sqlalchemy.exc import OperationalError
 
-from tests.unit.conftest import SELLER, Clock, notification, plan_of
+from tests.unit.conftest import SELLER, Clock, notification, one_database, plan_of
 from workflow import standing as questions
 from workflow.catalog import Catalog
 from workflow.engine import Engine
@@ -84,6 +84,7 @@ def test_the_oldest_due_is_found_whether_it_was_rung_for_or_is_in_somebodys_hand
     assert (found.due, found.oldest_due) == (3, timedelta(minutes=9))
 
 
+@one_database
 def test_an_acceptance_of_more_than_a_day_ago_is_not_looked_for(
     store: Store, clock: Clock, put: Callable[..., str]
 ) -> None:
@@ -91,6 +92,7 @@ def test_an_acceptance_of_more_than_a_day_ago_is_not_looked_for(
     assert look(store).accepted is None
 
 
+@one_database
 def test_sellers_and_numbers_are_told(store: Store, clock: Clock, put: Callable[..., str]) -> None:
     id = put("one", State.FETCHED, stop_code="seller-stopped")
     Catalog(store).stop_seller(SELLER, "certificate-expired", "ended")
@@ -114,7 +116,7 @@ def test_postgresql_gives_up_what_takes_too_long(store: Store, clock: Clock, mon
     ("question", "index"),
     [
         (lambda now: questions.by_state(), "ix_shipment_state_created_at"),
-        (lambda now: questions.by_stop(), "ix_shipment_stop_code"),
+        (lambda now: questions.by_stop(), "ix_shipment_stop"),  # two have its condition
         (lambda now: questions.due_rows(now, RING), "ix_shipment_ring_at"),
         (lambda now: questions.last_accepted(now), "ix_shipment_updated_at"),
         (lambda now: questions.open_numbers(), "ix_number_status"),
