@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-KINDS = ("documents", "pipeline", "growth", "limits", "waiting", "counts", "scale")
+KINDS = ("documents", "pipeline", "growth", "limits", "waiting", "counts", "sealing", "scale")
 
 for name in sys.argv[1:] or KINDS:
     if name not in KINDS:
