@@ -242,7 +242,7 @@ def test_an_index_tells_what_older_keys_sealed(filled: Store, old: str) -> None:
     number = "'\\x0101'::bytea" if is_postgresql else "x'0101'"
     for where in SEALED[:2]:
         head = where.sealed_with.compile(filled.engine)
-        with filled.reading() as connection:
+        with filled.writing() as connection:
             if is_postgresql:
                 connection.execute(text("SET LOCAL enable_seqscan = off"))  # a table this small is read whole
             found = connection.exec_driver_sql(
