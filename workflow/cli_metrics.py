@@ -1,5 +1,6 @@
 """`nfe metrics` and `nfe alerts`: the installation in numbers, and what a person should know of."""
 
+import signal
 import sys
 from importlib import resources
 from typing import Annotated
@@ -37,6 +38,7 @@ def metrics(
         exporter = Exporter(settings, examination)
         if settings.alert_url:
             begin_watching(Watch(tools, examination), settings.alert_every)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         exporter.serve_forever()
     else:
         sys.stdout.write(exposition(examination).decode())

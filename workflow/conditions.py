@@ -24,7 +24,7 @@ SWEEP_LATE = timedelta(minutes=2)
 MOST_NAMED = 10
 #: Of the table of codes and their mends; the rest of the text is in it too.
 LANGUAGE = "en"
-#: A part that is away for a moment is told of after this.
+#: A part that is away for a moment, or has just been started, is told of after this.
 GRACE = timedelta(minutes=1)
 
 
@@ -134,7 +134,7 @@ def of_broker(found: BrokerFound) -> Iterator[Condition]:
     """What Redis shows."""
     if found.since_sweep is None or found.since_sweep > SWEEP_LATE:
         text = "Nobody sweeps: what waits is not looked at again. Do beat and a worker run?"
-        yield Condition("nobody-sweeps", Severity.CRITICAL, text)
+        yield Condition("nobody-sweeps", Severity.CRITICAL, text, grace=GRACE)
     shut = {service: left for service, left in found.blocks.items() if left}
     if shut:
         services, longest = ", ".join(sorted(shut)), max(max(left) for left in shut.values())

@@ -67,6 +67,7 @@ class Probe(Generic[T]):
         self._question = question
         self._asked: Future[T] | None = None
         self._lock = threading.Lock()
+        self._is_away = False
 
     @cached_property
     def _thread(self) -> ThreadPoolExecutor:
@@ -79,11 +80,17 @@ class Probe(Generic[T]):
                 self._asked = self._thread.submit(self._question)
             asked = self._asked
         try:
-            return asked.result(PATIENCE)
+            answer = asked.result(PATIENCE)
         except Exception as error:
             # Whatever is wrong with the other side is what is to be told; its text may hold an address.
-            log.warning("no answer", asked=self._name, kind=type(error).__name__)
+            if not self._is_away:
+                log.warning("no answer", asked=self._name, kind=type(error).__name__)
+            self._is_away = True
             return None
+        if self._is_away:
+            log.info("answers again", asked=self._name)
+        self._is_away = False
+        return answer
 
 
 class Examination:

@@ -77,6 +77,12 @@ def test_a_database_that_is_away_keeps_nobody_from_asking_redis(tmp_path: Path, 
     assert away.broker.ask() is not None
 
 
+def test_a_redis_that_is_away_keeps_nobody_from_asking_the_database(tools: Tools) -> None:
+    away = Examination(Tools(tools.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})))
+    assert away.database.ask() is not None
+    assert away.broker.ask() is None
+
+
 def test_an_old_database_is_told_as_one(tools: Tools) -> None:
     with tools.store.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
@@ -102,6 +108,22 @@ def test_what_has_ended_is_counted_so_seldom_that_it_takes_little_of_the_time(
         examination.database.ask()
     assert asked[1] - asked[0] >= 0.3
     assert asked[2] - asked[1] >= 0.3
+
+
+def test_who_is_away_is_logged_once_and_when_it_is_back(capfd: pytest.CaptureFixture[str]) -> None:
+    answers: list[Any] = [OSError("secret-host"), OSError("secret-host"), "here", "here"]
+
+    def ask() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    probe = Probe("broker", ask)
+    assert [probe.ask() for _ in range(4)] == [None, None, "here", "here"]
+    said = "".join(capfd.readouterr())
+    assert (said.count("no answer"), said.count("answers again")) == (1, 1)
+    assert "secret-host" not in said
 
 
 def test_a_question_that_hangs_is_not_waited_for_and_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
