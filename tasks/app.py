@@ -39,6 +39,9 @@ BESIDE = (
     "purge",
     "hand_over",
 )
+#: After so many seconds a scheduled message that nobody ran is thrown away, so that they do not pile up for ever. Not
+#: sooner: whoever takes it reads his own clock, and one that is ahead by more would throw every sweep away.
+STALE = 2 * 3600
 #: What beat starts once a day: the hour (UTC) after midnight in Brasília, before anybody works.
 DAILY = {"void_numbers": 3, "purge": 4}
 
@@ -60,6 +63,8 @@ def configuration(chosen: settings.Settings) -> dict[str, Any]:
     return {
         "broker_url": chosen.resolved_broker_url,
         "broker_connection_retry_on_startup": True,
+        # A broker that refuses (full, or a replica for the moment) is one that is away: the worker waits, and stays.
+        "broker_channel_error_retry": True,
         **_broker_options(chosen.broker_url),
         # Whoever rings must not hang on a broker that is away: the row is there, the sweeper comes.
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2},
@@ -100,7 +105,7 @@ def _broker_options(url: str) -> dict[str, Any]:
 
 
 def schedule(chosen: settings.Settings) -> dict[str, Any]:
-    """What beat starts, and how often; whatever nobody ran in time is worth nothing, the next one sees the same."""
+    """What beat starts, and how often; whatever nobody ran for hours is worth nothing, the next one sees the same."""
     often = {
         "sweep": chosen.sweep_every,
         "customer_invoices": chosen.customer_invoices_every.total_seconds(),
@@ -109,7 +114,7 @@ def schedule(chosen: settings.Settings) -> dict[str, Any]:
     }
     wanted = {"void_numbers": chosen.void_numbers, "purge": bool(chosen.purge_after)}
     return {
-        name: {"task": name, "schedule": seconds, "options": {"expires": max(seconds * 2, 2)}}
+        name: {"task": name, "schedule": seconds, "options": {"expires": max(seconds * 2, STALE)}}
         for name, seconds in often.items()
         if seconds > 0
     } | {

@@ -49,6 +49,7 @@ def test_the_settings_that_were_paid_for_are_in_force() -> None:
     assert chosen["result_backend"] is None
     assert chosen["task_acks_late"] is False
     assert chosen["worker_prefetch_multiplier"] == 1
+    assert chosen["broker_channel_error_retry"] is True
     transport = chosen["broker_transport_options"]
     assert min(transport["socket_timeout"], transport["health_check_interval"]) > 0
     assert transport["socket_keepalive"] is True
@@ -117,6 +118,10 @@ def test_a_swept_doorbell_stands_apart_and_what_it_leads_to_does_not(valkey: str
     assert message.headers["task"] == "fetch"
     _, _, embed = message.payload
     assert "queue" not in embed["chain"][-1]["options"]
+
+
+def test_a_worker_whose_clock_is_an_hour_ahead_throws_no_sweep_away() -> None:
+    assert all(entry["options"]["expires"] > 3600 for entry in tasks_app.schedule(Settings()).values())
 
 
 def test_a_chain_carries_the_shipments_id_and_nothing_else() -> None:
