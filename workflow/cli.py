@@ -169,7 +169,9 @@ def up(
         if part not in known:
             raise typer.BadParameter(f"{part} is no part; one of {', '.join(known)}", param_hint="PARTS")
     tools = ready()
-    tools.check_broker()
+    tools.check_messages()
+    if not tools.settings.is_embedded:  # that one is ours to start
+        tools.check_broker()
     say = logs.logger("nfe.up").info if tools.settings.log_format == "json" else print
     if not parts or Part.WEB in parts:
         _see_to_a_user(tools, say)

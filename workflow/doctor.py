@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from workflow import key_book, key_source, migrations
@@ -48,8 +47,6 @@ def examine(tools: Tools) -> Iterator[Finding]:
             yield Finding(name, "failed", error.message)
         except DBAPIError:
             yield Finding(name, "failed", "the database cannot be asked; see NFE_DATABASE_URL, then: nfe migrate")
-        except RedisError:
-            yield Finding(name, "failed", "the broker does not answer; start it (`nfe up`) or see NFE_REDIS_URL")
 
 
 def _database(tools: Tools) -> Iterator[Finding]:
@@ -69,12 +66,8 @@ def _clock(tools: Tools) -> Iterator[Finding]:
 
 
 def _broker(tools: Tools) -> Iterator[Finding]:
-    tools.redis.ping()
-    policy = str(dict(tools.redis.config_get("maxmemory-policy")).get("maxmemory-policy", "unknown"))
-    if policy != "noeviction":
-        yield Finding("broker", "failed", f"maxmemory-policy is {policy}: it throws messages away; set noeviction")
-    else:
-        yield Finding("broker", "ok", "answers, evicts nothing")
+    tools.check_broker()
+    yield Finding("broker", "ok", "answers, evicts nothing")
 
 
 def _messages(tools: Tools) -> Iterator[Finding]:

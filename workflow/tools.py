@@ -137,18 +137,22 @@ class Tools:
         except ValueError as error:
             raise Misconfigured("bad-redis-url", "NFE_REDIS_URL is no redis:// or rediss:// URL; mend it") from error
 
-    def check_broker(self) -> None:
-        """Raise Misconfigured when a broker of our own choosing does not answer; the embedded one is ours to start."""
+    def check_messages(self) -> None:
+        """Raise Misconfigured when the messages have a broker of their own, and it does not answer."""
         if self.settings.broker_url:
             broker.waiting(self.settings.broker_url)
-        if self.settings.is_embedded:
-            return
+
+    def check_broker(self) -> None:
+        """Raise Misconfigured when the broker does not answer, or would throw messages away once it is full."""
         try:
-            self.redis.ping()
+            # A hosted one tells it here though its CONFIG is closed.
+            policy = dict(self.redis.info("memory")).get("maxmemory_policy")
         except RedisError as error:
-            raise Misconfigured(
-                "broker-unavailable", "the broker does not answer; start it, or mend NFE_REDIS_URL; see: nfe doctor"
-            ) from error
+            message = "the broker does not answer; start it (`nfe up` the embedded one), or mend NFE_REDIS_URL"
+            raise Misconfigured("broker-unavailable", message) from error
+        if policy not in (None, broker.KEEPS):
+            message = f"the broker's maxmemory-policy is {policy}: it throws messages away; set noeviction"
+            raise Misconfigured("broker-evicts", message)
 
     @cached_property
     def limiter(self) -> RateLimiter:

@@ -9,7 +9,7 @@ from workflow.clients.amazon import AmazonClient
 from workflow.clients.amazon_tokens import Tokens
 from workflow.clients.delivery import DeliveryClient
 from workflow.clients.selling_partner import Throttled
-from workflow.errors import RetryLater
+from workflow.errors import Misconfigured, RetryLater
 from workflow.sandbox.shipments import demo_seller
 from workflow.settings import Settings
 from workflow.tools import SellerSecrets, SellerTools, Tools
@@ -54,3 +54,19 @@ def test_each_channel_has_a_rate_plan_of_its_own_and_the_details_share_one(
         pass
     with pytest.raises(RetryLater), ordinary.permit("getShipmentDetails", "four"):
         pass
+
+
+def test_a_broker_that_would_throw_messages_away_is_refused(tools: Tools) -> None:
+    tools.check_broker()
+    tools.redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with pytest.raises(Misconfigured, match=r"broker-evicts: .* allkeys-lru"):
+            tools.check_broker()
+    finally:
+        tools.redis.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_broker_that_does_not_answer_is_told(tools: Tools) -> None:
+    vars(tools)["redis"] = redis.Redis(port=1)
+    with pytest.raises(Misconfigured, match="broker-unavailable"):
+        tools.check_broker()
