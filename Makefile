@@ -9,13 +9,16 @@ JOBS ?= 4
 MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check package bench fuzz help
+.PHONY: demo test faults check package bench fuzz help
 
 demo: .venv/product ## Run the main job on embedded parts against local counterparts (ARGS="--shipments 100")
 	@$(BIN)/nfe demo $(ARGS)
 
 test: .venv/development ## Run all tests (ARGS="tests/unit -k key" for some of them, JOBS=0 one by one)
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
+
+faults: .venv/development ## Inflict every fault, long form (ARGS="--write-fault-table" puts the figures into the README)
+	@$(BIN)/python -m pytest --numprocesses 2 tests/acceptance/faults --long-faults $(ARGS)
 
 check: .venv/development ## Lint, format, types and floors: ruff, mypy --strict, import-linter; the Dockerfile where hadolint is
 	@$(BIN)/ruff check .

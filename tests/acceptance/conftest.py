@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.servers import fresh_database
+from workflow import migrations, product_file, seller_file
 from workflow.sandbox.amazon_book import AmazonBook, AmazonSettings
 from workflow.sandbox.sefaz_book import SefazBook
 from workflow.sandbox.server import Started, start_amazon, start_sefaz
@@ -59,12 +60,27 @@ class Installation:
     def tools(self) -> Tools:
         """The installation from inside this process: quicker than a command where many questions are asked."""
         if self._tools is None:
-            names = {name: value for name, value in self.environment.items() if name.startswith("NFE_")}
+            names = {name: value for name, value in self.seen_from_here().items() if name.startswith("NFE_")}
             with pytest.MonkeyPatch.context() as patch:
                 for name, value in names.items():
                     patch.setenv(name, value)
                 self._tools = Tools(load())
         return self._tools
+
+    def seen_from_here(self) -> dict[str, str]:
+        """The environment of whoever looks on from this process."""
+        return self.environment
+
+    def settle_in(self, files: Path) -> None:
+        """Make the tables, and add the seller and its products from files that are written for it."""
+        (files / "seller.toml").write_text(seller_toml(self.sefaz))
+        (files / "products.csv").write_text(products_csv())
+        migrations.upgrade(self.tools().store.engine)
+        read, _ = seller_file.register(self.tools(), files / "seller.toml", actor="test")
+        products = product_file.read_products(files / "products.csv", issuer=read.issuer)
+        self.tools().catalog.put_products(SELLER_ID, products)
+        self.tools().store.engine.dispose()
+        self._tools = None  # a test may change the environment before it begins
 
     @contextmanager
     def up(self, *parts: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -152,47 +168,46 @@ def products_csv() -> str:
     return "\n".join(lines)
 
 
+def environment_of(folder: Path, amazon: Started[AmazonBook], sefaz: Started[SefazBook]) -> dict[str, str]:
+    """An installation in the folder, against these counterparts, with waits that a test can sit out."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("NFE_")} | {
+        "NFE_DATA_DIR": str(folder),
+        "NFE_AMAZON_URL": amazon.url,
+        "NFE_LWA_URL": f"{amazon.url}/auth/o2/token",
+        "NFE_LWA_CLIENT_ID": "client",
+        "NFE_LWA_CLIENT_SECRET": "secret",
+        "NFE_SEFAZ_URL": sefaz.url,
+        "NFE_SEFAZ_CA_FILE": str(sefaz.announcement.ca_file),
+        "NFE_FLOWER_PORT": "0",
+        "NFE_WEB_PORT": "0",
+        "NFE_SWEEP_EVERY": "0.5",
+        "NFE_POLL_FIRST": "PT1S",
+        # Short, so that a dead worker's shipments come back while the test looks.
+        "NFE_LEASE": "PT12S",
+        "NFE_RING_AGAIN": "PT3S",
+        "NFE_SEFAZ_TIMEOUT": "4",
+        "NFE_AMAZON_TIMEOUT": "3",
+        "NFE_BACKOFF_CAP": "PT2S",
+    }
+
+
+#: Of the tests' installations, where the database is not the embedded one.
+ENCRYPTION_KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
     """A seller with its products, ready to receive, with the embedded broker; nothing runs yet."""
     quick = AmazonSettings(processing_seconds=0.5)
     with start_amazon(settings=quick) as amazon, start_sefaz(tmp_path / "sandbox") as sefaz:
         made = Installation(tmp_path / "data", amazon, sefaz)
-        made.environment = {name: value for name, value in os.environ.items() if not name.startswith("NFE_")} | {
-            "NFE_DATA_DIR": str(made.folder),
-            "NFE_AMAZON_URL": amazon.url,
-            "NFE_LWA_URL": f"{amazon.url}/auth/o2/token",
-            "NFE_LWA_CLIENT_ID": "client",
-            "NFE_LWA_CLIENT_SECRET": "secret",
-            "NFE_SEFAZ_URL": sefaz.url,
-            "NFE_SEFAZ_CA_FILE": str(sefaz.announcement.ca_file),
-            "NFE_FLOWER_PORT": "0",
-            "NFE_WEB_PORT": "0",
-            "NFE_SWEEP_EVERY": "0.5",
-            "NFE_POLL_FIRST": "PT1S",
-            # Short, so that a dead worker's shipments come back while the test looks.
-            "NFE_LEASE": "PT12S",
-            "NFE_RING_AGAIN": "PT3S",
-            "NFE_SEFAZ_TIMEOUT": "4",
-            "NFE_AMAZON_TIMEOUT": "3",
-            "NFE_BACKOFF_CAP": "PT2S",
-        }
-        made.folder.mkdir()
-        (tmp_path / "seller.toml").write_text(seller_toml(sefaz))
-        (tmp_path / "products.csv").write_text(products_csv())
+        made.environment = environment_of(made.folder, amazon, sefaz)
+        made.folder.mkdir(mode=0o700)
         if request.param == "sqlite":
-            yield _with_seller(made, tmp_path)
+            made.settle_in(tmp_path)
+            yield made
             return
         with fresh_database(request.getfixturevalue("postgresql")) as url:
-            made.environment |= {
-                "NFE_DATABASE_URL": url,
-                "NFE_ENCRYPTION_KEY": "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=",
-            }
-            yield _with_seller(made, tmp_path)
-
-
-def _with_seller(made: Installation, files: Path) -> Installation:
-    made.run("migrate")
-    made.run("seller", "add", str(files / "seller.toml"))
-    made.run("products", "import", str(files / "products.csv"), "--seller", SELLER_ID)
-    return made
+            made.environment |= {"NFE_DATABASE_URL": url, "NFE_ENCRYPTION_KEY": ENCRYPTION_KEY}
+            made.settle_in(tmp_path)
+            yield made

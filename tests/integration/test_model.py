@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from itertools import count, pairwise
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,10 @@ from tasks.generate import generate
 from tasks.poll import poll
 from tasks.submit import submit
 from tests.integration.world import LATEST, Clock, Fault, FrailStore, Killed, Kit, Ordeal, Trouble, World
+from tests.promises import (
+    assert_histories_are_paths_without_gaps,
+    assert_rows_are_due_or_settled_or_wait_for_a_person,
+)
 from workflow.crypto import Vault
 from workflow.engine import Done
 from workflow.errors import NfeError
@@ -46,7 +50,7 @@ from workflow.nfe.protocol import chNFe_of
 from workflow.numbers import NUMBER, SERIES
 from workflow.sandbox import shipments
 from workflow.settings import Settings
-from workflow.states import AUTHORIZED_AND_LATER, RETRY, SETTLED, Stage, State, is_allowed, remaining
+from workflow.states import AUTHORIZED_AND_LATER, Stage, State, remaining
 from workflow.store import DOCUMENT, HISTORY, SHIPMENT, Claim, shipment_id
 from workflow.tools import SellerSecrets
 from workflow.withdrawal import withdraw
@@ -270,8 +274,10 @@ class Model(RuleBasedStateMachine):
     def promises_hold(self) -> None:
         """All of them, after each step."""
         self.every_announced_shipment_has_one_row()
-        self.rows_are_due_or_settled_or_wait_for_a_person()
-        self.histories_are_paths_without_gaps()
+        rows = self._rows(select(*SHIPMENT.c))
+        assert_rows_are_due_or_settled_or_wait_for_a_person(rows)
+        lines = self._rows(select(*HISTORY.c).order_by(HISTORY.c.shipment_id, HISTORY.c.seq))
+        assert_histories_are_paths_without_gaps(rows, lines)
         self.sefaz_and_the_rows_agree()
         self.bytes_are_never_other_ones()
         self.nothing_is_submitted_twice()
@@ -281,31 +287,6 @@ class Model(RuleBasedStateMachine):
         """No more, no fewer."""
         rows = self._rows(select(SHIPMENT.c.id))
         assert sorted(row.id for row in rows) == sorted(self.announced)
-
-    def rows_are_due_or_settled_or_wait_for_a_person(self) -> None:
-        """Nothing is forgotten, nothing rings for ever."""
-        for row in self._rows(select(*SHIPMENT.c)):
-            assert (row.due_at is None) == (row.ring_at is None), row
-            assert (row.lease is None) == (row.lease_until is None), row
-            if row.due_at is None:
-                assert row.stop_code or (row.state in SETTLED and not row.cancelling), row
-            else:
-                assert row.stop_code is None, row
-                assert remaining(State(row.state), cancelling=row.cancelling), row
-
-    def histories_are_paths_without_gaps(self) -> None:
-        """seq 1 … n, each line begins where the last one ended and goes an allowed way."""
-        lines = self._rows(select(*HISTORY.c).order_by(HISTORY.c.shipment_id, HISTORY.c.seq))
-        for row in self._rows(select(*SHIPMENT.c)):
-            mine = [line for line in lines if line.shipment_id == row.id]
-            assert [line.seq for line in mine] == list(range(1, row.seq + 1))
-            assert mine[0].stage == "receive"
-            assert mine[0].state in (State.RECEIVED, State.CANCELLED)
-            assert mine[-1].state == row.state
-            for before, line in pairwise(mine):
-                assert _is_way(before.state, line), (before, line)
-            if row.stop_code is not None:
-                assert any(line.outcome == "stopped" and line.code for line in mine), row
 
     def sefaz_and_the_rows_agree(self) -> None:
         """One living NF-e per shipment, none of a cancelled one, none that we do not know of."""
@@ -417,22 +398,6 @@ class Model(RuleBasedStateMachine):
 
 def _swapped(act: Callable[[Claim, Any], Done], kit: Kit, claim: Claim) -> Done:
     return act(claim, kit)
-
-
-def _is_way(before: str, line: Any) -> bool:
-    """Whether a history line may follow a line that ended in a state."""
-    if line.outcome == "ignored":
-        return bool(line.state == before)
-    if line.from_state != before:
-        return False
-    source, target = State(line.from_state), State(line.state)
-    if line.outcome in ("asked", "withdrawn"):
-        return source is target
-    if line.stage == "retry":
-        return target in (source, RETRY.get(source))
-    if line.outcome in ("stopped", "waiting") and source is target:
-        return True
-    return is_allowed(Stage(line.stage), source, target)
 
 
 def _connect(path: Path) -> Any:

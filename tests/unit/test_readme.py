@@ -14,6 +14,7 @@ import pytest
 import typer
 from pydantic import SecretStr
 
+from tests.acceptance.faults import table
 from workflow import cli
 from workflow.settings import Settings
 from workflow.states import REFETCH, RETRY, WAYS, State
@@ -152,6 +153,16 @@ def test_production_variables_reach_the_containers() -> None:
     offered = set(re.findall(r"^(?:# )?([A-Z_]+)=", OTHERS[-1], re.MULTILINE))
     assert offered
     assert not {name for name in offered if not re.search(rf"\b{name}\b(:|:-|:\?|\}})", compose)}
+
+
+# -- what it survives ---------------------------------------------------------------------------------------
+
+
+def test_the_table_of_faults_has_a_line_for_each_test_and_nothing_lost_or_doubled() -> None:
+    rows = table.written(README)
+    assert list(rows) == table.names()
+    assert all(int(runs) > 0 for runs, *_ in rows.values())
+    assert {found for _, _, *found_twice in rows.values() for found in found_twice} <= {"0", "–"}
 
 
 # -- files --------------------------------------------------------------------------------------------------
