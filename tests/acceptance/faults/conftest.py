@@ -79,14 +79,15 @@ def trial(request: pytest.FixtureRequest, plant: Plant, run: int) -> Trial:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The table of the long form."""
-    if not is_long(config):
+    """The table, where it is asked for or the form is long."""
+    writes = config.getoption("--write-fault-table")
+    if not (writes or is_long(config)):
         return
     reports = [one for outcome in ("passed", "failed") for one in terminalreporter.getreports(outcome)]
     counted = table.sum_up((one.location[2], dict(one.user_properties).get("tally", (0, 0, 0))) for one in reports)
     terminalreporter.write_line("")
     terminalreporter.write(table.render(counted))
-    if config.getoption("--write-fault-table"):
+    if writes:
         missing = set(table.names()) - set(counted)
         assert not missing, f"not counted: {missing}"
         table.put(counted)

@@ -136,6 +136,17 @@ class Plant(Installation):
             for part in self.alive(name):
                 part.kill()
 
+    def crash_database(self) -> None:
+        """End PostgreSQL at once; a SQLite file has nobody to end."""
+        if self.postgresql is not None:
+            self.postgresql.crash()
+
+    def start_database(self) -> None:
+        """Start it again; the onlooker's connections of before are dead."""
+        if self.postgresql is not None:
+            self.postgresql.start()
+        self.tools().store.engine.dispose()
+
     def wait(self, question: Callable[[], object], what: str = "") -> None:
         """Return once the answer is yes."""
         deadline = time.monotonic() + PATIENCE

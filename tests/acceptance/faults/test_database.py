@@ -15,11 +15,9 @@ from tests.acceptance.faults.trial import Trial
 def test_a_database_that_dies_in_the_middle_keeps_what_was_committed(trial: Trial) -> None:
     trial.begin()
     trial.in_the_middle()
-    postgresql = trial.plant.postgresql
-    assert postgresql is not None
-    postgresql.crash()
+    trial.plant.crash_database()
     trial.plant.wait_for_log("worker", "OperationalError")
-    postgresql.start()
+    trial.plant.start_database()
     trial.count()
 
 
@@ -51,11 +49,9 @@ def test_a_power_cut_ends_everything_at_once_and_all_of_it_goes_on(trial: Trial)
     trial.in_the_middle()
     plant = trial.plant
     plant.valkey.crash()
-    if plant.postgresql is not None:
-        plant.postgresql.crash()
+    plant.crash_database()
     plant.kill("worker", "beat")
     plant.valkey.start()
-    if plant.postgresql is not None:
-        plant.postgresql.start()
+    plant.start_database()
     plant.run_as_usual()
     trial.count()

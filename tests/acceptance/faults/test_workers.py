@@ -176,12 +176,21 @@ def test_a_sweeper_that_dies_when_it_has_taken_the_bells_is_followed_by_another(
 
 @pytest.mark.databases("sqlite", "postgresql")
 def test_a_worker_that_wakes_after_its_lease_changes_nothing(trial: Trial) -> None:
-    """Its pool is stopped in the middle, others go on with its shipments, then it goes on too."""
-    trial.begin()
-    trial.in_the_middle()
-    (sleeper,) = trial.plant.alive("worker")
+    """It is stopped in its calls, others go on with its shipments, then its answers come and it goes on too."""
+    plant = trial.plant
+    plant.run_as_usual()
+    plant.kill("worker")
+    calls = [call for call in CALLS if call.operation in ("NFeAutorizacao4", "submitInvoice")]
+    for call in calls:
+        hold(plant, call)
+    trial.announce(*trial.fresh(max(trial.size, len(calls) + 1)))
+    sleeper = plant.start("worker", NFE_CONCURRENCY=len(calls), NFE_SEFAZ_TIMEOUT=120, NFE_AMAZON_TIMEOUT=120)
+    plant.wait(lambda: len(held(plant)) == len(calls), "that all calls are held")
     sleeper.signal(signal.SIGSTOP)
-    trial.plant.start("worker")
+    plant.start("worker")
     trial.rest()
+    for pause in held(plant):
+        pause.end()
     sleeper.signal(signal.SIGCONT)
+    plant.wait(lambda: sleeper.log.read_text().count("lease lost") == len(calls), "that it finds its leases lost")
     trial.count()
