@@ -568,8 +568,8 @@ class Store:
             )
             .values(
                 state=case((row.cancelling, row.state), else_=back),
-                tries=0, crashes=0, lease=None, due_at=now, ring_at=now, stop_code=None, seq=row.seq + 1,
-                updated_at=now,
+                tries=0, crashes=0, lease=None, lease_until=None, due_at=now, ring_at=now, stop_code=None,
+                seq=row.seq + 1, updated_at=now,
             )
             .returning(row.id, row.seq, row.state)
         ).all()  # fmt: skip
@@ -624,8 +624,8 @@ class Store:
                 update(SHIPMENT)
                 .where(row.id == id, row.cancelling, row.seq == seq, _is_free(now))
                 .values(
-                    cancelling=False, tries=0, crashes=0, lease=None, stop_code=None, due_at=due, ring_at=due,
-                    seq=row.seq + 1, updated_at=now,
+                    cancelling=False, tries=0, crashes=0, lease=None, lease_until=None, stop_code=None, due_at=due,
+                    ring_at=due, seq=row.seq + 1, updated_at=now,
                 )
                 .returning(row.seq, row.state, row.due_at)
             ).one_or_none()  # fmt: skip
