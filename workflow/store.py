@@ -29,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from workflow import statements
@@ -154,7 +154,20 @@ def connect(url: str) -> Engine:
 
 
 def _server(url: str) -> Engine:
-    engine = create_engine(url, hide_parameters=True, pool_size=5, max_overflow=5, pool_recycle=1800)
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=5,
+        max_overflow=5,
+        pool_recycle=1800,
+        # A statement by itself saves the way there and back of BEGIN and of COMMIT; others are begun below.
+        isolation_level="AUTOCOMMIT",
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("once", False):
+            _start(connection, "BEGIN")
 
     # Like SQLAlchemy's pre-ping, which would ask before every transaction, but only after a rest.
     @event.listens_for(engine, "checkin")
@@ -171,9 +184,10 @@ def _server(url: str) -> Engine:
 
 
 def _answers(engine: Engine, connection: Any) -> bool:
+    dialect: Any = engine.dialect
     try:
-        return engine.dialect.do_ping(connection)
-    except DBAPIError:
+        return bool(dialect.do_ping(connection))
+    except dialect.loaded_dbapi.Error:
         return False
 
 
@@ -192,11 +206,21 @@ def _sqlite(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         reading = connection.get_execution_options().get("reading", False)
-        # The driver itself: for SQLAlchemy this would be a statement like any other, at its price.
-        driver: Any = connection.connection.driver_connection
-        driver.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
+        _start(connection, "BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _start(connection: Connection, statement: str) -> None:
+    """Begin a transaction by the driver itself: for SQLAlchemy it were a statement like any other, at its price."""
+    driver: Any = connection.connection.driver_connection
+    dialect: Any = connection.dialect
+    try:
+        driver.execute(statement)
+    except dialect.loaded_dbapi.Error as error:
+        if dialect.is_disconnect(error, driver, None):
+            connection.invalidate(error)
+        raise OperationalError(statement, None, error) from error
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -218,10 +242,6 @@ class Store:
     def __init__(self, engine: Engine, vault: Vault) -> None:
         self.engine = engine
         self.vault = vault
-        # Each statement a transaction by itself, which saves PostgreSQL the way there and back of BEGIN and of COMMIT.
-        alone = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
-        self._one_by_one = engine.execution_options(**alone)
-        self._reading = self._one_by_one.execution_options(reading=True)
         self._own_clock: Callable[[], datetime] | None = None
         self._offset = timedelta()
         self._offset_at = -CLOCK_CHECK
@@ -247,13 +267,13 @@ class Store:
     @contextmanager
     def writing(self, *, once: bool = False) -> Iterator[Connection]:
         """One transaction that may write; `once`: it is a single statement."""
-        with (self._one_by_one if once else self.engine).begin() as connection:
+        with self.engine.connect().execution_options(once=once) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Only reads: on SQLite one transaction, which waits for no writer; on PostgreSQL each question by itself."""
-        with self._reading.begin() as connection:
+        with self.engine.connect().execution_options(reading=True, once=True) as connection, connection.begin():
             yield connection
 
     # -- receive --------------------------------------------------------------------------------------------

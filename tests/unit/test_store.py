@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 from tests.unit.conftest import SELLER, Clock, notification
@@ -603,6 +604,58 @@ def test_nobody_waits_for_a_writer_to_read(store: Store, notify: Notify, databas
     with store.writing() as connection, another_store(database_url) as reader:
         connection.execute(update(SHIPMENT).values(tries=9))
         assert row_of(reader, id).tries == 0
+
+
+def test_a_transaction_that_fails_leaves_nothing_of_itself(store: Store, notify: Notify) -> None:
+    id = notify()
+
+    def change(crashes: int | None) -> None:
+        with store.writing() as connection:
+            connection.execute(update(SHIPMENT).values(tries=9))
+            connection.execute(update(SHIPMENT).values(crashes=crashes))
+
+    with pytest.raises(DBAPIError):
+        change(None)
+    assert row_of(store, id).tries == 0
+    change(9)
+    assert (row_of(store, id).tries, row_of(store, id).crashes) == (9, 9)
+
+
+def test_who_waits_for_a_writer_in_vain_is_told_as_of_any_trouble_of_the_database(
+    store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflow.store.SQLITE_BUSY_TIMEOUT", 0.05)
+    if store.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL's writers wait for rows only")
+    with another_store(database_url) as other:
+        other.find("anything")
+        with store.writing(), pytest.raises(DBAPIError, match="locked"), other.writing():
+            pass
+        with other.writing() as connection:
+            connection.execute(update(SHIPMENT).values(tries=9))
+
+
+@pytest.mark.parametrize("rested", [True, False])
+def test_a_connection_that_the_server_ended_is_replaced(
+    store: Store, database_url: str, notify: Notify, monkeypatch: pytest.MonkeyPatch, rested: bool
+) -> None:
+    if store.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite is no server")
+    id = notify()
+    admin = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    admin.dispose()
+    if rested:
+        monkeypatch.setattr("workflow.store.UNASKED", -1.0)
+    else:
+        with pytest.raises(DBAPIError), store.writing():  # the first one after it learns it
+            pass
+    assert store.claim(id, Stage.FETCH, lease=LEASE) is not None
+    assert row_of(store, id).tries == 1
 
 
 def test_a_history_line_needs_its_shipment(store: Store) -> None:
