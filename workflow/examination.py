@@ -21,7 +21,7 @@ from workflow.errors import NfeError
 from workflow.logs import logger
 from workflow.standing import SellerStanding, Standing
 from workflow.states import State
-from workflow.stops import Side
+from workflow.stops import Side, Stop
 from workflow.tools import Tools
 
 log = logger(__name__)
@@ -128,11 +128,16 @@ class Examination:
 
     def _buckets_of(self, seller: SellerStanding) -> list[str]:
         """The names of a seller's buckets, in the order of `OPERATIONS`; none while nothing of it goes to Amazon."""
+        if seller.stop_code is not None and Stop(seller.stop_code, "").code_on(Side.AMAZON) is not None:
+            return []
+        known = self._buckets.get((seller.id, seller.version))
+        if known:
+            return known
         try:
             found = self._tools.seller(seller.id, Side.AMAZON)
+            return [found.bucket(operation) for operation in OPERATIONS]
         except (NfeError, LookupError, ValueError):  # `nfe doctor` says what is wrong with it
             return []
-        return self._buckets.get((seller.id, seller.version)) or [found.bucket(operation) for operation in OPERATIONS]
 
     def _ask_broker(self) -> BrokerFound:
         tools = self._tools

@@ -71,6 +71,16 @@ def test_a_stopped_seller_has_no_permits_to_look_up(tools: Tools) -> None:
     assert found.permits["submitInvoice"] == (4, 0)
 
 
+def test_a_seller_that_is_known_is_not_asked_for_at_each_look(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    examination = Examination(tools)
+    examination.database.ask()
+    monkeypatch.setattr(tools, "seller", lambda *_: pytest.fail("it was asked for"))
+    assert examination.database.ask() is not None
+    found = examination.broker.ask()
+    assert found is not None
+    assert set(found.permits) == set(module.OPERATIONS)
+
+
 def test_a_database_that_is_away_keeps_nobody_from_asking_redis(tmp_path: Path, valkey: str) -> None:
     away = Examination(Tools(Settings(data_dir=tmp_path / "missing", redis_url=valkey)))
     assert away.database.ask() is None
