@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import urllib3
+import requests
 from rich.live import Live
 from rich.table import Table
 
@@ -151,8 +151,8 @@ def _prepare(examples: Sequence[Example], amazon: Announcement, sefaz: Announcem
 
 
 def _tell(counterpart: Announcement, what: str, values: Any) -> None:
-    answer = urllib3.request("POST", f"{counterpart.control_url}/_control/{what}", json=values, timeout=10.0)
-    assert answer.status < 300, answer.data
+    answer = requests.post(f"{counterpart.control_url}/_control/{what}", json=values, timeout=10)
+    answer.raise_for_status()
 
 
 # -- our side -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import redis
+import requests
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -23,7 +24,6 @@ from workflow.clients import broker
 from workflow.clients.amazon import DETAILS_PATH, AmazonClient, Throttled
 from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
-from workflow.clients.connections import Http, public
 from workflow.clients.counters import Counters
 from workflow.clients.delivery import OPERATIONS, DeliveryClient
 from workflow.clients.notifications_api import NotificationsApi
@@ -196,9 +196,11 @@ class Tools:
         return Standby(self.redis)
 
     @cached_property
-    def http(self) -> Http:
+    def http(self) -> requests.Session:
         """Connections to Amazon, shared by all sellers."""
-        return public()
+        session = requests.Session()
+        session.trust_env = False  # a netrc or a proxy variable must not change where tokens go
+        return session
 
     def randbelow(self, limit: int) -> int:
         """A random number below the limit, for cNF."""

@@ -33,7 +33,7 @@ from workflow.states import State
 
 #: Words and numbers that stand nowhere else on this machine.
 NAME = "Zulmirandra Quexavílle Tangarossa"
-STREET, DISTRICT, COMPLEMENT = "Rua Xibaquarana, 48713", "Vila Jacutapiranga", "Fundos Perequelândia"
+STREET, DISTRICT, COMPLEMENT = "Rua Xibaquarana, 487139526", "Vila Jacutapiranga", "Fundos Perequelândia"
 CEP, PHONE, EMAIL, PAYMENT = "18047-693", "+55 15 99871-4463", "zulmi.quexa@exemplo.invalid", "AUTZQX4417"
 REFRESH_TOKEN, CLIENT_SECRET, A1_PASSWORD = (
     "Atzr|CANARYREFRESHzq81",
@@ -42,7 +42,7 @@ REFRESH_TOKEN, CLIENT_SECRET, A1_PASSWORD = (
 )
 #: Each of them alone betrays: a name is private in parts too.
 MARKS = (
-    *("Zulmirandra", "Quexavílle", "Tangarossa", "Xibaquarana", "48713", "Jacutapiranga", "Perequelândia"),
+    *("Zulmirandra", "Quexavílle", "Tangarossa", "Xibaquarana", "487139526", "Jacutapiranga", "Perequelândia"),
     *(CEP, "18047693", PHONE, "15998714463", "99871-4463", EMAIL, PAYMENT),
     *(REFRESH_TOKEN, CLIENT_SECRET, A1_PASSWORD, "Atza|", "Atz.sprdt|"),
 )

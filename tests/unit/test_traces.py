@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-import urllib3
+import requests
 
 from tests.unit.clients.conftest import Server, serve, server  # noqa: F401
 from workflow import traces
@@ -34,7 +34,7 @@ def test_a_request_is_inside_its_stage_and_both_in_the_shipments_trace(
     server.answers(200, b"{}")
     with traces.stage("poll", "A1/FBA1", {"nfe.seller": "A1"}) as span:
         asked = Request("GET", f"{server.url}/shipments/FBA1?x=1", {}, asks=True, operation="getInvoiceStatus")
-        exchange(urllib3.PoolManager(), asked, timeout=5, party="amazon")
+        exchange(requests.Session(), asked, timeout=5, party="amazon")
         span.tell({"nfe.state": "ACCEPTED", "nfe.code": None})
     request, stage = spans.get_finished_spans()
     assert stage.name == "poll"
@@ -66,7 +66,7 @@ def test_a_failure_is_told_by_its_code_and_never_by_its_text(spans: InMemorySpan
     with pytest.raises(KeyError), traces.request("sefaz", "consulta"):
         raise KeyError("MARIA DA SILVA")
     with pytest.raises(RetryLater), traces.stage("poll", "A1/FBA1", {}):
-        exchange(urllib3.PoolManager(), Request("GET", "http://127.0.0.1:1/", {}, asks=True), timeout=1, party="amazon")
+        exchange(requests.Session(), Request("GET", "http://127.0.0.1:1/", {}, asks=True), timeout=1, party="amazon")
     finished = spans.get_finished_spans()
     assert {span.status.status_code for span in finished} == {StatusCode.ERROR}
     codes = [str((span.attributes or {}).get("error.type")) for span in finished]

@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import requests
+
 from workflow.clients.amazon_tokens import Tokens
-from workflow.clients.connections import Http
 from workflow.clients.selling_partner import Call, SellingPartner, Throttled, Token, content_of, one_line, refusal
 from workflow.errors import Invalid, Refused, RetryLater
 
@@ -43,7 +44,7 @@ class AmazonClient:
     def __init__(
         self,
         *,
-        http: Http,
+        http: requests.Session,
         tokens: Tokens,
         base_url: str,
         marketplace_id: str,

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 import redis
+import requests
 
-from workflow.clients.connections import Http
 from workflow.clients.exchange import Answer, Request, exchange
 from workflow.clients.selling_partner import (
     Call,
@@ -112,7 +112,7 @@ class Tokens:
     def __init__(
         self,
         *,
-        http: Http,
+        http: requests.Session,
         lwa_url: str,
         client_id: str,
         client_secret: str | tuple[str, ...],

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from urllib.parse import urlencode
 
+import requests
+
 from workflow.clients.amazon import InvoiceStatus, content_md5, content_md5_hex, known_verdict, member
 from workflow.clients.amazon_tokens import Tokens
-from workflow.clients.connections import Http
 from workflow.clients.selling_partner import Call, SellingPartner, Token, content_of
 from workflow.errors import Invalid
 
@@ -32,7 +33,7 @@ class DeliveryClient:
     def __init__(
         self,
         *,
-        http: Http,
+        http: requests.Session,
         tokens: Tokens,
         base_url: str,
         marketplace_id: str,

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import requests
 import urllib3
-from urllib3 import exceptions as failures
+from requests import exceptions as failures
+from urllib3.exceptions import NewConnectionError
 
 from workflow import metrics, traces
-from workflow.clients.connections import Http
 from workflow.errors import LostAnswer, Misconfigured, NfeError, RetryLater, SellerStopped
 
 #: Seconds to connect, name look-up and TCP: longer waits only hold a worker while the other side is down.
@@ -23,8 +24,6 @@ CONNECT_TIMEOUT = 10.0
 #: An answer larger than this, unpacked, is not an answer: those of SEFAZ and of shipments are a few kB.
 LARGEST_BODY = 8 * 1024 * 1024
 
-#: What a request says besides its own headers.
-_SAID = {"accept-encoding": "gzip, deflate"}
 #: TLS alerts (RFC 8446, 6.2) by which a server says that it does not want our client certificate.
 _CERTIFICATE_ALERTS = (
     "ALERT_BAD_CERTIFICATE",
@@ -65,7 +64,7 @@ class Request(NamedTuple):
         return RetryLater(code, message) if self.asks else LostAnswer(code, message)
 
 
-def exchange(http: Http, request: Request, *, timeout: float, party: str) -> Answer:
+def exchange(http: requests.Session, request: Request, *, timeout: float, party: str) -> Answer:
     """Send the request once and read its whole answer; `party` starts the error codes (`sefaz-unreachable`).
 
     Raises RetryLater (not sent, or asked in vain), LostAnswer, Misconfigured, or SellerStopped where the server
@@ -75,35 +74,31 @@ def exchange(http: Http, request: Request, *, timeout: float, party: str) -> Ans
         span.tell({"http.request.method": request.method, "server.address": urlsplit(request.url).hostname})
         try:
             answer = _send(http, request, timeout)
-        except (failures.HTTPError, OSError) as error:
+        except (failures.InvalidHeader, UnicodeError):
+            # Not chained: the exception's text quotes the header, which may be a token.
+            raise Misconfigured(f"{party}-header", "a request header has characters HTTP forbids") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             meaning = _meaning(error, request, party)
             counted.result = meaning.code
             raise meaning from error
-        except ValueError:
-            # Not chained: the exception's text quotes the header, which may be a token.
-            raise Misconfigured(f"{party}-header", "a request header has characters HTTP forbids") from None
         counted.result = str(answer.status)
         span.tell({"http.response.status_code": answer.status})
         return answer
 
 
-def _send(http: Http, request: Request, timeout: float) -> Answer:
-    parts = urlsplit(request.url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise failures.LocationParseError(request.url)
+def _send(http: requests.Session, request: Request, timeout: float) -> Answer:
     deadline = time.monotonic() + timeout
-    with http.urlopen(
+    with http.request(
         request.method,
         request.url,
-        redirect=False,
-        retries=False,
-        headers=_SAID | dict(request.headers),
-        body=request.body,
-        timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
-        preload_content=False,
+        headers=dict(request.headers),
+        data=request.body,
+        timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+        allow_redirects=False,
+        stream=True,
     ) as response:
         body = _read(response, deadline, request.largest)
-        return Answer(response.status, response.headers, body)
+        return Answer(response.status_code, response.headers, body)
 
 
 class _TooSlow(OSError):
@@ -114,12 +109,12 @@ class _TooLarge(OSError):
     """The answer is larger than any that is one."""
 
 
-def _read(response: urllib3.response.BaseHTTPResponse, deadline: float, largest: int) -> bytes:
+def _read(response: requests.Response, deadline: float, largest: int) -> bytes:
     """The whole decoded body, unless it drips past the deadline (time.monotonic) or grows past the limit."""
     parts: list[bytes] = []
     size = 0
     # read1 returns what has come: read(n) would wait for n bytes however slowly they drip.
-    while part := response.read1(1 << 16, decode_content=True):
+    while part := response.raw.read1(1 << 16, decode_content=True):
         parts.append(part)
         size += len(part)
         if size > largest:
@@ -132,13 +127,13 @@ def _read(response: urllib3.response.BaseHTTPResponse, deadline: float, largest:
 def _meaning(error: Exception, request: Request, party: str) -> NfeError:
     """Say a failure of the transport as what must happen next; the message names the host, never a header."""
     host = urlsplit(request.url).netloc
-    if isinstance(error, failures.LocationValueError):
+    if isinstance(error, failures.InvalidURL | failures.InvalidSchema | failures.MissingSchema):
         return Misconfigured(f"{party}-url", f"{host or 'an address'} is not an address this client may use")
     if tls := _tls_failure(error):
         return _tls_meaning(tls, request, host, party)
     if _certainly_not_sent(error):
         return RetryLater(f"{party}-unreachable", f"{host} cannot be reached; check the network and its status")
-    if isinstance(error, failures.TimeoutError | _TooSlow):
+    if isinstance(error, failures.Timeout | urllib3.exceptions.TimeoutError | _TooSlow):
         return request.lost(f"{party}-timeout", f"{host} did not answer in time")
     if isinstance(error, _TooLarge):
         return request.lost(f"{party}-too-large", f"{host} answered with more than {request.largest} bytes")
@@ -159,7 +154,7 @@ def _tls_meaning(tls: ssl.SSLError, request: Request, host: str, party: str) -> 
 
 
 def _tls_failure(error: BaseException) -> ssl.SSLError | None:
-    """The ssl module's own error inside what urllib3 wrapped around it."""
+    """The ssl module's own error inside what requests and urllib3 wrapped around it."""
     inner: object = error
     while isinstance(inner, BaseException):
         if isinstance(inner, ssl.SSLError):
@@ -170,4 +165,5 @@ def _tls_failure(error: BaseException) -> ssl.SSLError | None:
 
 def _certainly_not_sent(error: Exception) -> bool:
     """Whether the connection was never made: refused, no such host, timeout while connecting, proxy."""
-    return isinstance(error, failures.ConnectTimeoutError | failures.NewConnectionError | failures.ProxyError)
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, failures.ConnectTimeout | failures.ProxyError) or isinstance(reason, NewConnectionError)

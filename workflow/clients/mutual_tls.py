@@ -3,32 +3,28 @@
 Trusted are certifi's public roots and those of ICP-Brasil; most of SEFAZ's servers chain to the latter.
 A session keeps its connections, some per host: make one per seller's certificate and process, after a fork, and
 reuse it. Its hosts share one context, but for those that `workflow/data/sefaz_tls.csv` names as needing their own:
-a lower level for one of them lowers no other. Requests go through the proxy that the environment names, if any.
+a lower level for one of them lowers no other.
 """
 
 import os
 import secrets
 import ssl
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
+import certifi
+import requests
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509 import Certificate
-from urllib3 import PoolManager, ProxyManager
-from urllib3.exceptions import URLSchemeUnknown
-from urllib3.response import BaseHTTPResponse
-from urllib3.util import make_headers, parse_url
+from requests.adapters import HTTPAdapter
 
-from workflow.clients.connections import KEPT, public_context
 from workflow.errors import Misconfigured, SellerStopped
 from workflow.nfe.tables import rows
 
@@ -44,13 +40,19 @@ def mtls_session(
     chain: Sequence[Certificate] = (),
     *,
     ca_file: Path | None = None,
-) -> "MutualTls":
-    """Connections that show this certificate and speak https only; `ca_file` (PEM) adds roots to trust.
+) -> requests.Session:
+    """A session that shows this certificate and speaks https only; `ca_file` (PEM) adds roots to trust.
 
     Raises Misconfigured when `ca_file` cannot be read, SellerStopped when OpenSSL rejects the certificate.
     """
-    session = MutualTls(partial(_context, private_key, certificate, chain, ca_file))
-    session.context()
+    session = requests.Session()
+    session.adapters.clear()  # no plain http
+    with _client_pem(private_key, certificate, chain) as (pem, password):
+        session.mount("https://", _ContextAdapter(_context(pem, password, ca_file)))
+        for host, level in lowered_hosts().items():
+            lowered = _context(pem, password, ca_file)
+            lowered.set_ciphers(_SUITES.format(level=level))
+            session.mount(f"https://{host}/", _ContextAdapter(lowered))
     return session
 
 
@@ -61,53 +63,31 @@ def lowered_hosts() -> Mapping[str, int]:
     return MappingProxyType({host: level for host, level in levels.items() if level < DEFAULT_LEVEL})
 
 
-class MutualTls:
-    """Connections by host, each with the context of the host's level; a context is made when one needs it."""
+class _ContextAdapter(HTTPAdapter):
+    """Every connection uses our context, whatever `verify` or REQUESTS_CA_BUNDLE say; also through a proxy."""
 
-    def __init__(self, context: Callable[[int], ssl.SSLContext]) -> None:
-        self._context = cache(context)
-        self._managers: dict[str, PoolManager] = {}
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
 
-    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> BaseHTTPResponse:
-        """As PoolManager's; raise URLSchemeUnknown for anything but https."""
-        parts = urlsplit(url)
-        if parts.scheme != "https":
-            raise URLSchemeUnknown(parts.scheme)
-        host = parts.hostname or ""
-        if host not in self._managers:
-            self._managers[host] = _manager(self.context(host), proxy_of(host))
-        return self._managers[host].urlopen(method, url, redirect, **options)
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
-    def context(self, host: str = "") -> ssl.SSLContext:
-        """The context of the host's level."""
-        return self._context(lowered_hosts().get(host, DEFAULT_LEVEL))
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
 
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: the context verifies; requests would load its own bundle into it."""
 
-def _manager(context: ssl.SSLContext, proxy: str) -> PoolManager:
-    if not proxy:
-        return PoolManager(maxsize=KEPT, ssl_context=context)
-    login = parse_url(proxy).auth
-    headers = make_headers(proxy_basic_auth=unquote(login)) if login else None
-    return ProxyManager(proxy, proxy_headers=headers, maxsize=KEPT, ssl_context=context)
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        return super().build_connection_pool_key_attributes(request, True, None)
 
 
-def proxy_of(host: str) -> str:
-    """The proxy that the environment names for https to the host; empty where there is none (NO_PROXY)."""
-    named = getproxies()
-    proxy = "" if proxy_bypass(host) else named.get("https") or named.get("all") or ""
-    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
-
-
-def _context(
-    private_key: CertificateIssuerPrivateKeyTypes,
-    certificate: Certificate,
-    chain: Sequence[Certificate],
-    ca_file: Path | None,
-    level: int,
-) -> ssl.SSLContext:
-    context = public_context()
-    if level != DEFAULT_LEVEL:
-        context.set_ciphers(_SUITES.format(level=level))
+def _context(pem: str, password: bytes, ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     # IIS asks for the certificate after the request: by renegotiation (TLS 1.2) or afterwards (TLS 1.3). Allowed to
     # every host, not only to those of the table: it weakens nothing, and an authorizer may move to IIS overnight.
     context.options &= ~ssl.OP_NO_RENEGOTIATION
@@ -122,8 +102,7 @@ def _context(
     except OSError as error:  # ssl.SSLError is one
         raise Misconfigured("sefaz-ca-file", f"NFE_SEFAZ_CA_FILE: {ca_file} is no readable PEM file") from error
     try:
-        with _client_pem(private_key, certificate, chain) as (pem, password):
-            context.load_cert_chain(pem, password=password)
+        context.load_cert_chain(pem, password=password)
     except ssl.SSLError as error:
         raise SellerStopped(
             "sefaz-certificate-unusable", f"OpenSSL rejects the seller's certificate ({error.reason}); replace it"

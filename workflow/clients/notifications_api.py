@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import requests
+
 from workflow.clients.amazon_tokens import Tokens
-from workflow.clients.connections import Http
 from workflow.clients.notifications import TYPE
 from workflow.clients.selling_partner import Call, SellingPartner, Token, content_of, lost
 from workflow.errors import Invalid, SellerStopped
@@ -47,7 +48,7 @@ class Subscription(NamedTuple):
 class NotificationsApi:
     """The operations on destinations and on the subscription of the seller whose tokens these are."""
 
-    def __init__(self, *, http: Http, tokens: Tokens, base_url: str, timeout: float) -> None:
+    def __init__(self, *, http: requests.Session, tokens: Tokens, base_url: str, timeout: float) -> None:
         self._api = SellingPartner(http=http, base_url=base_url, timeout=timeout)
         self._application = Token(lambda: tokens.grantless_token(SCOPE), tokens.forget)
         self._seller = Token(tokens.access_token, tokens.forget)

@@ -9,7 +9,8 @@ correction and voidings go to the UF). Source: MOC 7.0; names of services and me
 
 from typing import NamedTuple
 
-from workflow.clients.connections import Http
+import requests
+
 from workflow.clients.exchange import Request, exchange
 from workflow.clients.mutual_tls import mtls_session
 from workflow.clients.sefaz_endpoints import NORMAL, SERVICES, Endpoints
@@ -65,7 +66,7 @@ class _Place(NamedTuple):
 class SefazClient:
     """The services for whichever UF and environment a call names, with one seller's certificate (see mtls_session)."""
 
-    def __init__(self, *, http: Http, endpoints: Endpoints, timeout: float) -> None:
+    def __init__(self, *, http: requests.Session, endpoints: Endpoints, timeout: float) -> None:
         self._http = http
         self._endpoints = endpoints
         self._timeout = timeout

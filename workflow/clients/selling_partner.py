@@ -15,7 +15,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from workflow.clients.connections import Http
+import requests
+
 from workflow.clients.exchange import LARGEST_BODY, Answer, Request, exchange
 from workflow.errors import NfeError, Refused, RetryLater, SellerStopped
 from workflow.privacy import discreet, only
@@ -101,7 +102,7 @@ class SellingPartner:
     def __init__(
         self,
         *,
-        http: Http,
+        http: requests.Session,
         base_url: str,
         timeout: float,
         on_rate: Callable[[str, Decimal], None] | None = None,

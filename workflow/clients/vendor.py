@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+import requests
+
 from workflow.clients.amazon_tokens import Tokens
-from workflow.clients.connections import Http
 from workflow.clients.selling_partner import Call, SellingPartner, Throttled, Token, content_of
 from workflow.errors import Invalid, SellerStopped
 
@@ -64,7 +65,7 @@ class VendorClient:
     def __init__(
         self,
         *,
-        http: Http,
+        http: requests.Session,
         tokens: Tokens,
         base_url: str,
         timeout: float,

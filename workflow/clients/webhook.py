@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from workflow.clients.connections import Http
+import requests
+
 from workflow.clients.exchange import Request, exchange
 from workflow.clients.selling_partner import user_agent
 from workflow.errors import RetryLater
@@ -31,7 +32,7 @@ class Message(NamedTuple):
     body: bytes
 
 
-def post(http: Http, url: str, secret: str, message: Message, *, operation: str) -> None:
+def post(http: requests.Session, url: str, secret: str, message: Message, *, operation: str) -> None:
     """Send it once; raise RetryLater unless the reader answered with success. Without a secret it is not signed."""
     stamp = str(int(message.at.timestamp()))
     headers = {

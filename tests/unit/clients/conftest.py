@@ -3,7 +3,6 @@
 import datetime
 import ipaddress
 import json
-import select
 import shutil
 import socket
 import ssl
@@ -172,51 +171,6 @@ def serve() -> Iterator[Callable[..., Server]]:
 def server(serve: Callable[..., Server]) -> Server:
     """A scripted server over plain HTTP."""
     return serve()
-
-
-@dataclass
-class Tunnel:
-    """A proxy that connects to wherever it is asked to, and keeps who asked for what."""
-
-    address: str
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
-
-
-@pytest.fixture
-def tunnel() -> Iterator[Tunnel]:
-    """A proxy on loopback."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_CONNECT(self) -> None:
-            proxy.asked.append((self.path, self.headers["Proxy-Authorization"]))
-            host, port = self.path.rsplit(":", 1)
-            with socket.create_connection((host, int(port)), timeout=10) as other:
-                self.send_response(200)
-                self.end_headers()
-                self._join(self.connection, other)
-            self.close_connection = True
-
-        @staticmethod
-        def _join(*ends: socket.socket) -> None:
-            while True:
-                readable, _, _ = select.select(ends, [], [], 10)
-                for end in readable:
-                    content = end.recv(1 << 16)
-                    if not content:
-                        return
-                    ends[end is ends[0]].sendall(content)
-                if not readable:
-                    return
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    listener = _Quiet(("127.0.0.1", 0), Handler)
-    proxy = Tunnel(f"127.0.0.1:{listener.server_port}")
-    threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield proxy
-    listener.shutdown()
-    listener.server_close()
 
 
 class Identity(NamedTuple):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import urllib3
+import requests
 
 from workflow.clients.amazon import AmazonClient, InvoiceStatus, NoSuchShipment, Throttled, content_md5
 from workflow.clients.selling_partner import compose_user_agent, one_line, user_agent
@@ -45,7 +45,7 @@ def client(server, purse):
 
 def _client(server: Any, purse: Any, **options: Any) -> AmazonClient:
     return AmazonClient(
-        http=urllib3.PoolManager(),
+        http=requests.Session(),
         tokens=purse,
         base_url=server.url,
         marketplace_id="A2Q3Y263D00KWC",

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-import urllib3
+import requests
 
 from workflow.clients.amazon import DETAILS_PATH
 from workflow.clients.amazon_tokens import RedisTokenCache, TokenCache, Tokens
@@ -47,7 +47,7 @@ def api(serve):
 def make(lwa, api, clock):
     def tokens(cache: TokenCache | None = None, **options: Any) -> Tokens:
         values: dict[str, Any] = {
-            "http": urllib3.PoolManager(),
+            "http": requests.Session(),
             "lwa_url": f"{lwa.url}/auth/o2/token",
             "client_id": "amzn1.application-oa2-client.1",
             "client_secret": SECRET,

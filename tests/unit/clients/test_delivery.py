@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import urllib3
+import requests
 
 from workflow.clients.delivery import DeliveryClient
 from workflow.clients.selling_partner import Throttled
@@ -44,7 +44,7 @@ def client(server: Any) -> DeliveryClient:
 
 def client_of(server: Any, **options: Any) -> DeliveryClient:
     return DeliveryClient(
-        http=urllib3.PoolManager(),
+        http=requests.Session(),
         tokens=options.pop("tokens", Purse()),
         base_url=server.url,
         marketplace_id="A2Q3Y263D00KWC",

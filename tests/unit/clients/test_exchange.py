@@ -4,7 +4,7 @@ import gzip
 import socket
 
 import pytest
-import urllib3
+import requests
 
 from workflow.clients.exchange import Answer, Request, exchange
 from workflow.errors import LostAnswer, Misconfigured, NfeError, RetryLater
@@ -14,7 +14,7 @@ SECRET = "Atza|secret"
 
 def _send(url: str, *, asks: bool = False, timeout: float = 5, **headers: str) -> Answer:
     request = Request("POST", url, {"x-token": SECRET, **headers}, b"{}", asks)
-    return exchange(urllib3.PoolManager(), request, timeout=timeout, party="sefaz")
+    return exchange(requests.Session(), request, timeout=timeout, party="sefaz")
 
 
 def _failure(url: str, **options: object) -> NfeError:
@@ -110,11 +110,11 @@ def test_an_endless_answer_is_given_up(server):
     server.answers(200, b"x" * 200)
     request = Request("POST", server.url, {}, largest=100)
     with pytest.raises(LostAnswer, match=r"sefaz-too-large: .* answered with more than 100 bytes"):
-        exchange(urllib3.PoolManager(), request, timeout=5, party="sefaz")
+        exchange(requests.Session(), request, timeout=5, party="sefaz")
 
 
 def test_a_packed_answer_is_measured_unpacked(server):
     server.answers(200, gzip.compress(b"x" * 10_000_000), **{"Content-Encoding": "gzip"})
     request = Request("POST", server.url, {}, asks=True)
     with pytest.raises(RetryLater, match="sefaz-too-large"):
-        exchange(urllib3.PoolManager(), request, timeout=5, party="sefaz")
+        exchange(requests.Session(), request, timeout=5, party="sefaz")

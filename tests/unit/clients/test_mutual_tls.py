@@ -12,29 +12,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import urllib3
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from workflow.clients import mutual_tls
-from workflow.clients.connections import Http, public
 from workflow.clients.exchange import Request, exchange
-from workflow.clients.mutual_tls import MutualTls, lowered_hosts, mtls_session, proxy_of
+from workflow.clients.mutual_tls import lowered_hosts, mtls_session
 from workflow.clients.sefaz_endpoints import Endpoints
 from workflow.errors import Misconfigured, NfeError, RetryLater, SellerStopped
 from workflow.nfe.tables import rows
 
 
-def _session(authority: Any, **options: Any) -> MutualTls:
+def _session(authority: Any, **options: Any) -> requests.Session:
     values = {"ca_file": authority.ca_file} | options
     return mtls_session(authority.client.key, authority.client.certificate, [authority.ca.certificate], **values)
 
 
-def _ask(session: Http, url: str) -> int:
+def _ask(session: requests.Session, url: str) -> int:
     return exchange(session, Request("POST", url, {}, b"x"), timeout=3, party="sefaz").status
 
 
-def _failure(session: Http, url: str) -> NfeError:
+def _failure(session: requests.Session, url: str) -> NfeError:
     with pytest.raises(NfeError) as caught:
         _ask(session, url)
     return caught.value
@@ -76,10 +75,10 @@ def test_the_test_ca_is_trusted_only_where_it_is_named(serve, authority):
 
 def test_nothing_in_the_environment_loosens_the_trust(serve, authority, stranger, monkeypatch):
     server = serve(stranger.context()).answers(200)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        monkeypatch.setenv(name, str(stranger.ca_file))
-    assert _failure(_session(authority), server.url).code == "sefaz-tls"
-    assert _failure(public(), server.url).code == "sefaz-tls"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(stranger.ca_file))
+    session = _session(authority)
+    session.verify = False
+    assert _failure(session, server.url).code == "sefaz-tls"
 
 
 def test_a_refused_client_certificate_stops_the_seller(serve, authority, stranger):
@@ -113,7 +112,9 @@ def _expired(authority: Any) -> x509.Certificate:
 
 def test_a_session_without_a_certificate_is_turned_away(serve, authority):
     server = serve(authority.context()).answers(200)
-    session = urllib3.PoolManager(ca_certs=str(authority.ca_file))
+    session = requests.Session()
+    session.trust_env = False  # or REQUESTS_CA_BUNDLE would win over `verify`
+    session.verify = str(authority.ca_file)
     assert "is not trusted" not in _failure(session, server.url).message
     assert not server.seen
 
@@ -207,22 +208,23 @@ def test_plain_http_is_never_spoken(server, authority):
 
 
 def test_old_tls_is_never_spoken(authority):
-    for host in ("", *lowered_hosts()):
-        assert _session(authority).context(host).minimum_version is ssl.TLSVersion.TLSv1_2
+    for adapter in _session(authority).adapters.values():
+        assert adapter._context.minimum_version is ssl.TLSVersion.TLSv1_2  # type: ignore[attr-defined]
 
 
 def test_only_the_named_hosts_get_the_lower_level(authority):
     session = _session(authority)
     assert lowered_hosts() == {"nfe.sefaz.go.gov.br": 1}
-    assert session.context("nfe.sefaz.go.gov.br").security_level == 1
-    for host in ("nfe.sefaz.go.gov.br.example", "homolog.sefaz.go.gov.br", "nfe.sefaz.rs.gov.br"):
-        assert session.context(host).security_level == 2
+    levels = {prefix: adapter._context.security_level for prefix, adapter in session.adapters.items()}
+    assert levels == {"https://nfe.sefaz.go.gov.br/": 1, "https://": 2}
+    for url in ("https://nfe.sefaz.go.gov.br.example/", "https://homolog.sefaz.go.gov.br/nfe"):
+        assert session.get_adapter(url) is session.adapters["https://"]
 
 
 def test_the_lower_level_offers_no_weaker_suites(authority):
     normal, weak = (
-        {cipher["name"] for cipher in _session(authority).context(host).get_ciphers()}
-        for host in ("", "nfe.sefaz.go.gov.br")
+        {cipher["name"] for cipher in adapter._context.get_ciphers()}
+        for adapter in (_session(authority).adapters[name] for name in ("https://", "https://nfe.sefaz.go.gov.br/"))
     )
     assert weak <= normal
     assert "DHE-RSA-AES128-GCM-SHA256" in weak
@@ -230,12 +232,12 @@ def test_the_lower_level_offers_no_weaker_suites(authority):
 
 def test_the_suites_that_sefaz_needs_are_offered(authority):
     # Probe of 2026-09-25: PR speaks only the first, BA and AN only the second.
-    offered = {cipher["name"] for cipher in _session(authority).context().get_ciphers()}
+    offered = {cipher["name"] for cipher in _session(authority).adapters["https://"]._context.get_ciphers()}
     assert {"ECDHE-RSA-AES128-SHA256", "ECDHE-RSA-AES256-SHA384", "ECDHE-RSA-AES128-GCM-SHA256"} <= offered
 
 
 def test_icp_brasils_roots_are_trusted(authority):
-    context = _session(authority, ca_file=None).context()
+    context = _session(authority, ca_file=None).adapters["https://"]._context
     names = {dict(part[0] for part in ca["subject"]).get("commonName") for ca in context.get_ca_certs()}
     assert {f"Autoridade Certificadora Raiz Brasileira v{version}" for version in (5, 10, 11)} <= names
     assert len(names) > 50, "and the public ones"
@@ -282,47 +284,3 @@ def test_a_missing_ca_file_is_named(authority, tmp_path):
 def test_a_key_of_another_certificate_stops_the_seller(authority, stranger):
     with pytest.raises(SellerStopped, match="sefaz-certificate-unusable"):
         mtls_session(stranger.client.key, authority.client.certificate)
-
-
-@pytest.mark.parametrize(
-    ("variables", "proxy"),
-    [
-        ({}, ""),
-        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
-        ({"HTTPS_PROXY": "proxy:3128"}, "http://proxy:3128"),
-        ({"ALL_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
-        ({"HTTP_PROXY": "http://proxy:3128"}, ""),
-        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "localhost,.sp.gov.br"}, ""),
-    ],
-)
-def test_the_proxy_is_the_environments_unless_the_host_is_excepted(monkeypatch, variables, proxy):
-    for name in ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert proxy_of("nfe.fazenda.sp.gov.br") == proxy
-
-
-def test_a_request_goes_through_the_proxy_and_the_server_is_verified_behind_it(
-    serve, authority, stranger, tunnel, monkeypatch
-):
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.setenv("HTTPS_PROXY", f"http://user:p%40ss@{tunnel.address}")
-    server = serve(authority.context()).answers(200)
-    assert _ask(_session(authority), server.url) == 200
-    assert tunnel.asked == [(server.url.removeprefix("https://"), "Basic dXNlcjpwQHNz")]
-    assert _failure(_session(authority), serve(stranger.context()).url).code == "sefaz-tls"
-
-
-def test_a_proxy_that_is_away_sends_nothing(authority, monkeypatch):
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    error = _failure(_session(authority), "https://nfe.sefaz.example/")
-    assert (type(error), error.code) == (RetryLater, "sefaz-unreachable")
-
-
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "nonsense://x"])
-def test_a_proxy_that_cannot_be_used_is_a_configuration_mistake(authority, monkeypatch, proxy):
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    assert isinstance(_failure(_session(authority), "https://nfe.sefaz.example/"), Misconfigured)

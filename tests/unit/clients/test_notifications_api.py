@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-import urllib3
+import requests
 
 from workflow.clients.amazon_tokens import Tokens
 from workflow.clients.notifications_api import (
@@ -44,10 +44,10 @@ def lwa(serve):
 @pytest.fixture
 def api(lwa, server):
     tokens = Tokens(
-        http=urllib3.PoolManager(), lwa_url=f"{lwa.url}/auth/o2/token", client_id="app", client_secret="secret",
+        http=requests.Session(), lwa_url=f"{lwa.url}/auth/o2/token", client_id="app", client_secret="secret",
         refresh_token="Atzr|one", base_url=server.url, cache=None, timeout=2,
     )  # fmt: skip
-    return NotificationsApi(http=urllib3.PoolManager(), tokens=tokens, base_url=server.url, timeout=2)
+    return NotificationsApi(http=requests.Session(), tokens=tokens, base_url=server.url, timeout=2)
 
 
 def _tokens(server: Any) -> list[str]:

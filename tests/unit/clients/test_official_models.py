@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import requests
-import urllib3
-from urllib3.response import BaseHTTPResponse, HTTPResponse
+from urllib3 import HTTPResponse
 
 from tests.official_models import ABSENT, judge, judge_request, operation_of, present
 from workflow.clients.amazon import AmazonClient
@@ -28,25 +27,22 @@ MARKETPLACE = "A2Q3Y263D00KWC"
 SOME_TIME = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC)
 
 
-class Judging(urllib3.PoolManager):
-    """Connections that let nothing through that a model does not know; `called` are the operations."""
+class Judging(requests.Session):
+    """A session that lets nothing through that a model does not know; `called` are the operations."""
 
     def __init__(self) -> None:
         super().__init__()
         self.called: set[str] = set()
 
-    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> BaseHTTPResponse:
-        asked = requests.Request(method, url, options["headers"], data=options["body"]).prepare()
-        operation = operation_of(method, url)
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        operation = operation_of(str(request.method), str(request.url))
         self.called.add(operation.name if operation else "")
-        assert judge_request(asked) == []
-        raw = super().urlopen(method, url, redirect, **options | {"preload_content": True})
-        answer = requests.Response()
-        answer.request, answer.status_code, answer._content = asked, raw.status, raw.data
-        answer.headers.update(raw.headers)
+        assert judge_request(request) == []
+        answer = super().send(request, **options | {"stream": False})
         assert judge(answer) == []
         # What was read here the clients read once more.
-        return HTTPResponse(io.BytesIO(raw.data), raw.headers, raw.status, preload_content=False)
+        answer.raw = HTTPResponse(io.BytesIO(answer.content), preload_content=False)
+        return answer
 
 
 @pytest.fixture

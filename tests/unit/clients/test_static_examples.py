@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import urllib3
+import requests
 
 from workflow.clients.amazon import AmazonClient
 from workflow.clients.amazon_tokens import MARGIN, Tokens
@@ -82,7 +82,7 @@ class Clients:
     """All clients, at one server; each method calls one operation and writes the answer down in the model's words."""
 
     def __init__(self, server: Server, answer: dict[str, Any]) -> None:
-        common: dict[str, Any] = {"http": urllib3.PoolManager(), "base_url": server.url, "timeout": 5}
+        common: dict[str, Any] = {"http": requests.Session(), "base_url": server.url, "timeout": 5}
         about = common | {"tokens": Purse()}
         self.answer = answer
         self.amazon = AmazonClient(**about, marketplace_id=MARKETPLACE)

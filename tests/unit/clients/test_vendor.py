@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import urllib3
+import requests
 
 from tests.unit.clients.conftest import Server
 from workflow.clients.vendor import GET_PATH, LIST_PATH, CustomerInvoice, Page, Query, Throttled, VendorClient
@@ -41,7 +41,7 @@ def purse() -> Purse:
 
 def client_of(server: Server, purse: Purse, **options: Any) -> VendorClient:
     tokens: Any = purse
-    return VendorClient(http=urllib3.PoolManager(), tokens=tokens, base_url=server.url, timeout=2, **options)
+    return VendorClient(http=requests.Session(), tokens=tokens, base_url=server.url, timeout=2, **options)
 
 
 @pytest.fixture

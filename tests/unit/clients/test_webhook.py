@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-import urllib3
+import requests
 
 from tests.unit.clients.conftest import Server
 from workflow.clients.webhook import Message, post
@@ -19,7 +19,7 @@ MESSAGE = Message("alert_1", datetime(2026, 11, 22, 12, tzinfo=UTC), '{"text": "
 
 
 def send(server: Server, secret: str = SECRET) -> None:
-    post(urllib3.PoolManager(), f"{server.url}/hook?x=1", secret, MESSAGE, operation="alert")
+    post(requests.Session(), f"{server.url}/hook?x=1", secret, MESSAGE, operation="alert")
 
 
 @pytest.mark.parametrize(("secret", "key"), [(SECRET, KEY), ("plain words", b"plain words"), ("whsec_*", b"whsec_*")])
@@ -58,6 +58,6 @@ def test_a_lost_answer_is_no_answer(server: Server, trouble: Callable[[Server], 
 
 def test_a_reader_that_is_away_is_told_by_its_host_only() -> None:
     with pytest.raises(RetryLater) as raised:
-        post(urllib3.PoolManager(), "http://127.0.0.1:1/secret-path", SECRET, MESSAGE, operation="alert")
+        post(requests.Session(), "http://127.0.0.1:1/secret-path", SECRET, MESSAGE, operation="alert")
     assert raised.value.code == "webhook-unreachable"
     assert "secret-path" not in raised.value.message

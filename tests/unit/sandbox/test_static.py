@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 import requests
-import urllib3
 
 from workflow.clients.amazon import AmazonClient
 from workflow.clients.amazon_tokens import Tokens
@@ -157,7 +156,7 @@ def test_an_operation_without_examples_is_not_found(amazon: Started[AmazonBook],
 
 
 def test_the_programs_own_client_reads_the_example_verdict(amazon: Started[AmazonBook]) -> None:
-    http = urllib3.PoolManager()
+    http = requests.Session()
     tokens = Tokens(
         http=http,
         lwa_url=f"{amazon.url}/auth/o2/token",
