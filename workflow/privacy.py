@@ -46,7 +46,7 @@ _COMMON = frozenset(
 _WORDS = re.compile(r"\w+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _DIVIDED = re.compile(r"\d(?:[\W_]{0,3}\d)*")
-_TOKENS = re.compile(r"\w[\w@.+-]*")
+_TOKENS = re.compile(r"\w+(?:[@.+-]+\w+)*")
 _STARRED = re.compile(r"\*\*\*(?:[\s*]+\*\*\*)+")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 #: A shorter word or number may be any.
@@ -97,8 +97,8 @@ def masked(text: str) -> str:
 def only(text: str, words: Container[str]) -> str:
     """The text with every word that is none of these, in small letters, starred out; numbers of two digits may stay.
 
-    >>> only("Invalid buyer Maria da Silva, line 12", {"invalid", "buyer", "line"})
-    'Invalid buyer ***, line 12'
+    >>> only("Invalid buyer Maria da Silva, line 12 is invalid.", {"invalid", "buyer", "line", "is"})
+    'Invalid buyer ***, line 12 is invalid.'
     """
     starred = _TOKENS.sub(lambda found: found[0] if _is_plain(found[0], words) else STARS, text)
     return _STARRED.sub(STARS, starred)

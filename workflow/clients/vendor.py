@@ -78,7 +78,7 @@ class VendorClient:
     def customer_invoices(self, query: Query, next_token: str | None = None) -> Page:
         """One page of the list. Raises Throttled, RetryLater, Refused, SellerStopped."""
         path = f"{LIST_PATH}?{urlencode(_parameters(query, next_token))}"
-        call = Call(LIST, "GET", path, largest=LARGEST_LIST)
+        call = Call(LIST, "GET", path, asks_about_buyer=True, largest=LARGEST_LIST)
         payload = _payload(content_of(call, self._api.call(call, self._list)))
         entries = payload.get("customerInvoices")
         pagination = payload.get("pagination")
@@ -92,7 +92,7 @@ class VendorClient:
         """The invoice of one order; Invalid `bad-order-number` before anything is sent, else as above."""
         if not _ORDER_NUMBER.fullmatch(purchase_order_number):
             raise Invalid("bad-order-number", "a purchase order number has letters A-Z and digits only; check it")
-        call = Call(GET, "GET", GET_PATH.replace("{purchaseOrderNumber}", purchase_order_number))
+        call = Call(GET, "GET", GET_PATH.replace("{purchaseOrderNumber}", purchase_order_number), asks_about_buyer=True)
         return _invoice(_payload(content_of(call, self._api.call(call, self._get))))
 
 

@@ -105,7 +105,8 @@ def _with_digits_6(value: str) -> str:
 class Issuer(Frozen):
     """A seller: what `emit` says, and the settings of its documents. Read with `Issuer.parse`."""
 
-    seller_id: Annotated[str, StringConstraints(min_length=2, max_length=60)]
+    #: Part of ids, of URLs, and of a folder's name.
+    seller_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,59}\Z")]
     name: Text2To60
     trade_name: Annotated[Text1To60 | None, EmptyIsNone] = None
     cnpj: Cnpj

@@ -33,6 +33,9 @@ def test_the_municipality_code_is_found_by_name() -> None:
     [
         ({"cnpj": "99999999000192"}, "cnpj"),
         ({"ie": "x"}, "ie"),
+        ({"seller_id": "../A1"}, "seller_id"),
+        ({"seller_id": "A1/B2"}, "seller_id"),
+        ({"seller_id": "A1\x1b[31m"}, "seller_id"),
         ({"serie": 890}, "serie"),
         ({"crt": 5}, "crt"),
         ({"cfop_in_state": "6102"}, "cfop_in_state"),
