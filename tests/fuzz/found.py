@@ -33,5 +33,10 @@ FOUND: dict[str, tuple[bytes, ...]] = {
     "products_toml": (b"a = " + b"1" * 5000, b"a = " + b"[" * 2000),
     "seller_toml": (b"a = " + b"1" * 5000, b"a = " + b"[" * 2000),
     "checked": (b"<never:declared/>", b'<NFe xmlns="http://www.portalfiscal.inf.br/nfe"><x:y/></NFe>'),
-    "seller_text": (b"{{ SellerId.upper }}", b"{{ 1e999999 }}", b"{{ '%s' % SellerId.__class__ }}"),
+    "seller_text": (
+        "{{ [1, ٣] }}".encode(),
+        b"{{ SellerId.upper }}",
+        b"{{ 1e999999 }}",
+        b"{{ '%s' % SellerId.__class__ }}",
+    ),
 }

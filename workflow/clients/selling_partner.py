@@ -32,15 +32,16 @@ PLAIN = frozenset(
     re.findall(
         r"\w+",
         """
-        a access allowed already an and another any application are as at authorization authorized be been before body
-        by cannot check code content correctly could data date denied details does empty encoding entity error exceeded
-        exist exists expired failed fails field fields for forbidden format formatted found frequency from greater has
-        have header id ids in incorrect input internal invalid invoice is it its length limit malformed marketplace
-        maximum media missing must no not number of on one operation or order orders parameter parameters parsed permission purchase
-        provided quota rate request requested required requests resource restricted role seller server service shipment
-        shipmentid shipments should signature size specified status successfully supported temporarily than that the
-        then this time to token too transmission type unauthorized unexpected unknown unsupported valid value values was were which
-        with yet you your
+        a access allowed already an and another any application are as at authorization authorized be been
+        before body by cannot check code content correctly could data date denied details does empty encoding
+        entity error exceeded exist exists expired failed fails field fields for forbidden format formatted
+        found frequency from greater has have header id ids in incorrect input internal invalid invoice is it
+        its length limit malformed marketplace maximum media missing must no not number of on one operation or
+        order orders parameter parameters parsed permission purchase provided quota rate request requested
+        required requests resource restricted role seller server service shipment shipmentid shipments should
+        signature size specified status successfully supported temporarily than that the then this time to token
+        too transmission type unauthorized unexpected unknown unsupported valid value values was were which with
+        yet you your
         """,
     )
 )

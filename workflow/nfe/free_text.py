@@ -48,8 +48,8 @@ def compiled(source: str) -> Template:
     try:
         _check(_ENVIRONMENT.parse(source))
         return _ENVIRONMENT.from_string(source)
-    except (TemplateError, ValueError, RecursionError) as error:
-        reason = error.message if isinstance(error, TemplateError) else "too deep, or a number too long"
+    except (TemplateError, ValueError, RecursionError, SyntaxError) as error:  # the last of a figure that is no digit
+        reason = error.message if isinstance(error, TemplateError) else "too deep, or a number that is none"
         raise Invalid("bad-infCpl", f"the issuer's infCpl is not a Jinja text: {reason}") from error
 
 

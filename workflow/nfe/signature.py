@@ -17,6 +17,7 @@ from functools import lru_cache
 from hashlib import sha1
 from typing import NamedTuple
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.x509 import Certificate, load_der_x509_certificate
@@ -185,7 +186,7 @@ def verify(xml: bytes) -> Certificate:
         # Its dates are the caller's to judge: there is no clock here.
         config = replace(_EXPECTED, verification_time=certificate.not_valid_before_utc)
         verified = _Verifier().verify(root, x509_cert=certificate, expect_config=config)
-    except (SignXMLException, ValueError, etree.LxmlError) as error:
+    except (SignXMLException, ValueError, etree.LxmlError, UnsupportedAlgorithm) as error:
         raise Invalid("bad-signature", "the signature does not fit the document (SEFAZ: 297)") from error
     if (
         not isinstance(verified, VerifyResult)

@@ -41,6 +41,7 @@ _SAME: Mapping[str, Any] = {
 #: What a seller's own page may raise beside Jinja's errors, whatever it computes.
 _RAISED_BY_PAGES = (
     TypeError, ValueError, ArithmeticError, LookupError, AttributeError, NameError, RecursionError, MemoryError,
+    SyntaxError,
 )  # fmt: skip
 
 _BLANKS = re.compile(r"(?:(?<=>)|(?<=[%#]\}))\s+(?=<|\{[%#])")
@@ -65,8 +66,8 @@ class TemplateSet:
         for name in sorted(names):
             try:
                 self._environment.get_template(name)
-            except TemplateError as error:
-                raise Invalid("bad-template", f"template {name}: {error.message}; mend the template") from error
+            except (TemplateError, *_RAISED_BY_PAGES) as error:
+                raise Invalid("bad-template", f"template {name}: {_reason(error)}; mend the template") from error
 
     def text(self, name: str, context: Mapping[str, Any]) -> str:
         """One template filled in; raise Invalid('bad-template') naming the file and the mistake."""
@@ -75,14 +76,17 @@ class TemplateSet:
         except TemplateNotFound as error:
             raise Invalid("bad-template", f"template {name}: no file {error.name} among the templates") from error
         except (TemplateError, *_RAISED_BY_PAGES) as error:
-            # Only Jinja's own words: another error may quote a value of the buyer.
-            reason = error.message if isinstance(error, TemplateError) else type(error).__name__
-            raise Invalid("bad-template", f"template {name}: {reason}; mend the template") from error
+            raise Invalid("bad-template", f"template {name}: {_reason(error)}; mend the template") from error
 
     def document(self, name: str, context: Mapping[str, Any]) -> bytes:
         """One template filled in, as canonical XML in one line; raise Invalid('bad-template')."""
         text = self.text(name, context)
         return text.encode() if self._folder is None else _canonical(name, text)
+
+
+def _reason(error: Exception) -> str | None:
+    """Jinja's own words only: another error may quote a value of the buyer."""
+    return error.message if isinstance(error, TemplateError) else type(error).__name__
 
 
 def _canonical(name: str, text: str) -> bytes:

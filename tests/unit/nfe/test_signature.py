@@ -1,3 +1,4 @@
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,15 @@ def test_a_changed_document_is_refused(signed: bytes, before: bytes, after: byte
     with pytest.raises(Invalid) as refused:
         verify(signed.replace(before, after))
     assert refused.value.code == "bad-signature"
+
+
+def test_a_certificate_of_a_key_that_nobody_knows_is_refused(signed: bytes, signing_key: SigningKey) -> None:
+    der = signing_key.certificate.public_bytes(Encoding.DER)
+    rsa, unknown = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a864886f70d01017f")
+    other = b64encode(der.replace(rsa, unknown))
+    begin, end = signed.index(b"<X509Certificate>") + len(b"<X509Certificate>"), signed.index(b"</X509Certificate>")
+    with pytest.raises(Invalid, match="bad-signature"):
+        verify(signed[:begin] + other + signed[end:])
 
 
 def test_a_signature_over_another_element_is_refused(signed: bytes) -> None:
