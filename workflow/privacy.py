@@ -151,8 +151,9 @@ def _sought(values: Iterable[str]) -> tuple[set[str], set[str]]:
 
 def _words_in(folded: str, words: set[str]) -> Iterator[tuple[int, int]]:
     """Where the words are: alone, or with nothing but figures beside them (%20Maria)."""
-    for one in _WORDS.finditer(folded):
-        if one[0] in words or (one.end() == len(folded) and _is_cut(one[0], words)):
+    found = list(_WORDS.finditer(folded))
+    for one in found:
+        if one[0] in words or (one is found[-1] and _is_cut(one[0], words)):
             yield one.span()
             continue
         for letters in _LETTERS.finditer(folded, *one.span()):

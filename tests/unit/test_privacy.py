@@ -65,6 +65,7 @@ def test_a_value_is_starred_out_however_it_is_quoted(value: str, spell: object) 
 @pytest.mark.parametrize("length", range(3, 8))
 def test_a_name_that_was_cut_at_the_end_is_starred_out_too(length: int) -> None:
     assert without("o nome " + "Zuleica"[:length], VALUES) == "o nome ***"
+    assert without(f"diz '{'Zuleica'[:length]}'.", VALUES) == "diz '***'."
     assert without("Zul e mais", VALUES) == "Zul e mais"
 
 
