@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import structlog
+from billiard.einfo import ExceptionInfo
 from celery import Celery, Task, chain
 from celery.exceptions import Retry
 from celery.schedules import crontab
@@ -21,6 +22,8 @@ from workflow.engine import Done, Kind, Outcome
 from workflow.states import WAY, Stage, State, remaining
 from workflow.store import Claim, Due, seller_of
 from workflow.tools import Tools
+
+log = logs.logger(__name__)
 
 Act = Callable[[Claim, Tools], Done]
 
@@ -46,12 +49,45 @@ STALE = 2 * 3600
 DAILY = {"void_numbers": 3, "purge": 4}
 
 
+#: Characters of a code and a reason in Flower; the history has all of them.
+LONGEST = 500
 #: What Flower and a trace show as failed.
 _ENDED_BADLY = (Kind.STOPPED, Kind.REFUSED)
 
 
 class Stopped(Exception):
     """What Flower shows as FAILURE: the code and the reason; a person decides."""
+
+
+class Failed(Exception):
+    """What Flower shows as FAILURE where nobody foresaw it: the kind; the worker's log says where."""
+
+
+class Small(Task):
+    """A task whose end is small, however it ends.
+
+    It goes from the process that ran it to the worker's first process by a pipe. What does not fit into one write
+    (4,096 bytes; a traceback takes ten times that) may come in two parts, and where the broker is lost between them,
+    Celery reads the second as a beginning: that process gets nothing more to do, without a word.
+    """
+
+    throws = (Stopped, Failed)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run; what nobody foresaw is told to the log and ends as Failed."""
+        try:
+            return self.run(*args, **kwargs)
+        except (Stopped, Retry):
+            raise
+        except Exception as error:
+            log.error("unforeseen", kind=type(error).__name__, frames=logs.frames(error))
+            raise Failed(f"{type(error).__name__}; the worker's log says where") from None
+
+    def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: ExceptionInfo) -> None:
+        """Leave the traceback out of the end."""
+        einfo.tb, einfo.traceback, einfo.exception.tb = None, "", ""
+
+    on_retry = on_failure
 
 
 class Waits(Exception):
@@ -124,7 +160,7 @@ def schedule(chosen: settings.Settings) -> dict[str, Any]:
     }
 
 
-app = Celery("nfe")
+app = Celery("nfe", task_cls=Small)
 app.config_from_object(configuration(settings.current()))
 
 
@@ -162,7 +198,7 @@ def stage(act: Act) -> Act:
     """Make a stage's function a Celery task of the same name; the function itself stays as it is."""
     which = Stage(act.__name__)
 
-    @app.task(bind=True, name=act.__name__, throws=(Stopped,))
+    @app.task(bind=True, name=act.__name__)
     def link(self: Task, shipment_id: str) -> str:
         """Run the stage if the shipment's row says so, and tell Flower how it ended."""
         kit = tools()
@@ -195,7 +231,7 @@ def told(outcome: Outcome) -> str:
     ...
     tasks.app.Stopped: REJECTED 237 Rejeicao: CPF do destinatario invalido
     """
-    facts = " ".join(str(fact) for fact in (outcome.state, outcome.code, outcome.reason) if fact)
+    facts = " ".join(str(fact) for fact in (outcome.state, outcome.code, outcome.reason) if fact)[:LONGEST]
     if outcome.kind in _ENDED_BADLY:
         raise Stopped(facts)
     if outcome.kind is Kind.WAITING and outcome.wait is not None:

@@ -28,7 +28,7 @@ def customer_invoices() -> int:
     return len(rows)
 
 
-@app.task(name="pull_customer_invoices", throws=(Stopped,))
+@app.task(name="pull_customer_invoices")
 def pull_customer_invoices(connector: str) -> str:
     """Pull what is new for one connector, unless another task does."""
     kit = tools()

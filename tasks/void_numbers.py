@@ -25,7 +25,7 @@ def void_numbers() -> int:
     return len(sellers)
 
 
-@app.task(name="void_numbers_of", throws=(Stopped,))
+@app.task(name="void_numbers_of")
 def void_numbers_of(seller: str) -> str:
     """Void one seller's numbers, unless somebody does."""
     told: list[str] = []

@@ -10,7 +10,6 @@ import random
 import signal
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +23,7 @@ from workflow.clients.notifications import parse
 from workflow.clients.queue import Message, Queue
 from workflow.engine import Engine, Reception, backoff
 from workflow.errors import Invalid, Misconfigured, NfeError, RetryLater
-from workflow.logs import logger
+from workflow.logs import frames, logger
 from workflow.parts import Part, sign_of_life
 from workflow.settings import Settings
 from workflow.states import State
@@ -195,8 +194,7 @@ class Consumer:
         return self._rung[seller_id] <= BURST
 
     def _unforeseen(self, message: Message, error: Exception) -> Invalid:
-        frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-        log.error("unforeseen", message=message.id, kind=type(error).__name__, frames=frames)
+        log.error("unforeseen", message=message.id, kind=type(error).__name__, frames=frames(error))
         return Invalid("bug", f"{type(error).__name__} in the consumer; its log says where")
 
     def _refuse(self, message: Message, error: Invalid) -> bool:

@@ -8,7 +8,6 @@ import json
 import random
 import re
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,7 +21,7 @@ from workflow import metrics
 from workflow.catalog import SELLER_STOPPED, Catalog
 from workflow.clients.notifications import CANCELLED, CREATED, IDENTIFIER, Notification, parse
 from workflow.errors import Invalid, Misconfigured, NfeError, Refused, RetryLater, SellerStopped
-from workflow.logs import logger
+from workflow.logs import frames, logger
 from workflow.models import ASKED, WITHDRAWN, DocumentKind
 from workflow.nfe.tables import cstat_texts
 from workflow.privacy import discreet, values_of, without
@@ -231,10 +230,9 @@ class Engine:
         except Exception as error:
             # Anything unforeseen must neither lose the shipment nor stop the worker. Its text may hold a buyer's
             # data, so the log gets the kind and the place only.
-            stack = traceback.extract_tb(error.__traceback__)
-            frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]
-            log.error("unforeseen", shipment=claim.id, stage=str(stage), kind=type(error).__name__, frames=frames)
-            message = f"{type(error).__name__} in {stage}; the worker's log says where"
+            kind = type(error).__name__
+            log.error("unforeseen", shipment=claim.id, stage=str(stage), kind=kind, frames=frames(error))
+            message = f"{kind} in {stage}; the worker's log says where"
             return RetryLater("bug", message), claim.crashes + 1
         if not is_allowed(stage, claim.state, done.state):
             raise AssertionError(f"{stage} may not lead from {claim.state} to {done.state}")

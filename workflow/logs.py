@@ -6,6 +6,7 @@ and no text can end its line or give a terminal orders.
 
 import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -80,6 +81,11 @@ def _discreet(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMap
             lines = value[:LONGEST].splitlines() if name in LINES else [value[:LONGEST]]
             event[name] = "\n".join(one_line(masked(line)) for line in lines)
     return event
+
+
+def frames(error: BaseException) -> list[str]:
+    """Where an unforeseen exception comes from; never its text, which may hold a buyer's data."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

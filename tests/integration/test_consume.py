@@ -439,7 +439,8 @@ def test_the_command_takes_messages_lives_and_ends_within_seconds(
         asked = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-        assert time.monotonic() - asked < 3, "although it waits for messages"
+        # Long before the 20 s for which it waits for messages; a busy machine needs some for ending a process.
+        assert time.monotonic() - asked < 10
         assert process.stdout is not None
         said = process.stdout.read().decode()
     assert "created=1" in said

@@ -7,7 +7,6 @@ and what to do; anything unforeseen is told by its kind and its place alone, bec
 import hashlib
 import hmac
 import secrets
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from workflow.errors import NfeError
-from workflow.logs import logger
+from workflow.logs import frames, logger
 from workflow.mends import LANGUAGES, mend_of
 from workflow.models import Role
 from workflow.web.visit import Site, View, Visit
@@ -102,9 +101,7 @@ def _answer(page: Page, site: Site, request: Request, form: Form | None) -> Resp
         response = _failure(visit, 503, "problem.database")
     except Exception as error:
         # Its text may hold a buyer's data: the log gets the kind and the place only.
-        stack = traceback.extract_tb(error.__traceback__)
-        frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]
-        log.error("unforeseen", page=page.path, kind=type(error).__name__, frames=frames)
+        log.error("unforeseen", page=page.path, kind=type(error).__name__, frames=frames(error))
         response = _failure(visit, 500, "problem.bug")
     _set_cookies(response, visit, request)
     return response

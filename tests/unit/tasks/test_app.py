@@ -2,15 +2,20 @@
 
 import doctest
 import json
+import pickle
+import select
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from billiard.einfo import ExceptionInfo
+from celery.app import trace
 from celery.exceptions import Retry
 
 from tasks import app as tasks_app
@@ -118,6 +123,48 @@ def test_a_swept_doorbell_stands_apart_and_what_it_leads_to_does_not(valkey: str
     assert message.headers["task"] == "fetch"
     _, _, embed = message.payload
     assert "queue" not in embed["chain"][-1]["options"]
+
+
+def fail_deeply(depth: int) -> None:
+    if depth:
+        fail_deeply(depth - 1)
+    try:
+        raise OSError("a library's text, with the name of a buyer" * 50)
+    except OSError as error:
+        raise ValueError("another one" * 50) from error
+
+
+def after_failing(kind: Kind, state: State, code: str, wait: timedelta | None = None) -> None:
+    try:
+        fail_deeply(20)
+    except ValueError:
+        told(Outcome(kind, state, code, "long" * 250, wait))
+
+
+@pytest.mark.parametrize(
+    ("does", "kind"),
+    [
+        (partial(fail_deeply, 60), 'Failed("ValueError; the worker'),
+        (partial(after_failing, Kind.REFUSED, State.REJECTED, "232"), "Stopped('REJECTED 232 longlong"),
+        (partial(after_failing, Kind.WAITING, State.FETCHED, "503", timedelta(1)), "Waits('FETCHED 503 longlong"),
+    ],
+)
+def test_however_a_task_ends_its_end_fits_into_one_write_to_the_pools_pipe(does: Callable[[], None], kind: str) -> None:
+    """Else a broker that is lost between two parts leaves a worker process without work, for ever."""
+
+    def run() -> None:
+        does()
+
+    task = app.task(run, name=f"test-{uuid4().hex}")
+    try:
+        ended = trace.trace_task(task, "id", (), {}, request={"id": "id"}, app=app)
+    finally:
+        del app.tasks[task.name]
+    assert isinstance(ended.retval, ExceptionInfo), ended
+    exception = ended.retval.exception
+    assert kind in repr(getattr(exception, "exc", exception))
+    assert len(pickle.dumps((0, (1, None, (True, (1, ended.retval, 0.1)), 11)))) < select.PIPE_BUF
+    assert "buyer" not in repr(vars(ended.retval))
 
 
 def test_a_worker_whose_clock_is_an_hour_ahead_throws_no_sweep_away() -> None:
