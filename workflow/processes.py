@@ -239,7 +239,7 @@ class Supervisor:
         except KeyboardInterrupt:
             self._say("stopping: running stages are finished first; once more to stop at once")
 
-    def wait_until_healthy(self, timeout: float = 30.0) -> None:
+    def wait_until_healthy(self, timeout: float = 90.0) -> None:
         """Return once every part works; raise Misconfigured with the part's name when one does not in time."""
         deadline = time.monotonic() + timeout
         for part in self._parts:
