@@ -174,6 +174,7 @@ def somebody(store: Store, settings: Settings) -> Path | None:
 
 def _first_operator(users: Users, folder: Path) -> Path:
     path, password = folder / PASSWORD_FILE, passwords.drawn()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # with a PostgreSQL of its own nobody may have made it yet
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(f"{password}\n")
     users.put(FIRST, Role.OPERATOR, password)

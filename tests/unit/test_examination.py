@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from workflow import examination as module
 from workflow.clients.counters import SWEPT
@@ -120,7 +121,7 @@ def test_what_has_ended_is_counted_so_seldom_that_it_takes_little_of_the_time(
     assert asked[2] - asked[1] >= 0.3
 
 
-def test_who_is_away_is_logged_once_and_when_it_is_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_who_is_away_is_logged_once_and_when_it_is_back() -> None:
     answers: list[Any] = [OSError("secret-host"), OSError("secret-host"), "here", "here"]
 
     def ask() -> str:
@@ -130,8 +131,9 @@ def test_who_is_away_is_logged_once_and_when_it_is_back(capfd: pytest.CaptureFix
         return str(answer)
 
     probe = Probe("broker", ask)
-    assert [probe.ask() for _ in range(4)] == [None, None, "here", "here"]
-    said = "".join(capfd.readouterr())
+    with capture_logs() as lines:
+        assert [probe.ask() for _ in range(4)] == [None, None, "here", "here"]
+    said = str(lines)
     assert (said.count("no answer"), said.count("answers again")) == (1, 1)
     assert "secret-host" not in said
 
