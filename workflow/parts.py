@@ -14,7 +14,7 @@ from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
@@ -36,6 +36,12 @@ OAUTH = {
     "github": "GithubLoginHandler",
     "gitlab": "GitLabLoginHandler",
     "okta": "OktaLoginHandler",
+}
+#: Flower's variable for a provider with an address of its own: Okta's whole address, of the others the host.
+OAUTH_AT = {
+    "github": "FLOWER_GITHUB_OAUTH_DOMAIN",
+    "gitlab": "FLOWER_GITLAB_OAUTH_DOMAIN",
+    "okta": "FLOWER_OAUTH2_OKTA_BASE_URL",
 }
 
 
@@ -113,7 +119,9 @@ def web_argv(settings: Settings) -> list[str]:
 
 def _check_oauth(settings: Settings) -> None:
     """Raise Misconfigured where Flower could not log people in by OAuth, or would not know whom."""
-    needed = ("flower_oauth_emails", "flower_oauth_key", "flower_oauth_secret", "flower_url")
+    needed = ["flower_oauth_emails", "flower_oauth_key", "flower_oauth_secret", "flower_url"]
+    if settings.flower_oauth == "okta":
+        needed.append("flower_oauth_url")
     missing = [f"NFE_{name.upper()}" for name in needed if not _text(getattr(settings, name))]
     if missing:
         raise Misconfigured("flower-oauth", f"NFE_FLOWER_OAUTH needs {', '.join(missing)}, too")
@@ -203,8 +211,16 @@ def _flower_environment(settings: Settings) -> Mapping[str, str]:
             "FLOWER_OAUTH2_KEY": settings.flower_oauth_key,
             "FLOWER_OAUTH2_SECRET": settings.flower_oauth_secret.get_secret_value(),
             "FLOWER_OAUTH2_REDIRECT_URI": f"{flower_url(settings)}login",
+            **_oauth_at(settings),
         }
     return {"FLOWER_BASIC_AUTH": _login(settings)} if _login(settings) else {}
+
+
+def _oauth_at(settings: Settings) -> Mapping[str, str]:
+    variable, address = OAUTH_AT.get(settings.flower_oauth), settings.flower_oauth_url.rstrip("/")
+    if not (variable and address):
+        return {}
+    return {variable: address if settings.flower_oauth == "okta" else urlsplit(address).netloc}
 
 
 def become(part: Part, settings: Settings) -> NoReturn:

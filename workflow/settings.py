@@ -170,6 +170,9 @@ class Settings(BaseSettings):
     flower_oauth: str = Field(
         default="", pattern="^(google|github|gitlab|okta)?$", description="Who logs people in: google, github, …"
     )
+    flower_oauth_url: str = Field(
+        default="", pattern="^(https://[^/].*)?$", description="The provider where it has an address of its own."
+    )
     flower_oauth_emails: str = Field(default="", description="Whom: a@x|b@x, or .*@x")
     flower_oauth_key: str = Field(default="", description="Flower's client id there.")
     flower_oauth_secret: SecretStr = Field(default=SecretStr(""), description="… and its secret.")

@@ -56,10 +56,33 @@ def test_a_provider_may_log_people_in_to_flower(settings: Settings) -> None:
     assert environ["FLOWER_OAUTH2_REDIRECT_URI"] == "https://shop.example/flower/login"
 
 
-def test_every_provider_has_its_handler_in_flower() -> None:
+def test_every_provider_has_its_handler_in_flower_which_reads_its_address() -> None:
     from flower.views import auth
 
     assert all(hasattr(auth, handler) for handler in parts.OAUTH.values())
+    assert all(variable in Path(auth.__file__).read_text() for variable in parts.OAUTH_AT.values())
+
+
+@pytest.mark.parametrize(
+    ("provider", "variable", "told"),
+    [
+        ("okta", "FLOWER_OAUTH2_OKTA_BASE_URL", "https://shop.example:8443/oauth2/default"),
+        ("github", "FLOWER_GITHUB_OAUTH_DOMAIN", "shop.example:8443"),
+        ("gitlab", "FLOWER_GITLAB_OAUTH_DOMAIN", "shop.example:8443"),
+        ("google", "", ""),
+    ],
+)
+def test_a_provider_of_ones_own_is_found_at_its_address(provider: str, variable: str, told: str) -> None:
+    address = "https://shop.example:8443/oauth2/default/"
+    environ = parts.environment(Part.FLOWER, load(**(OAUTH | {"flower_oauth": provider, "flower_oauth_url": address})))
+    assert {name: environ[name] for name in parts.OAUTH_AT.values() if name in environ} == (
+        {variable: told} if variable else {}
+    )
+
+
+def test_okta_is_nowhere_without_its_address(settings: Settings) -> None:
+    with pytest.raises(Misconfigured, match=r"flower-oauth: .*NFE_FLOWER_OAUTH_URL"):
+        parts.flower_argv(load(**(OAUTH | {"flower_oauth": "okta"})))
 
 
 @pytest.mark.parametrize("name", ["flower_oauth_emails", "flower_oauth_key", "flower_oauth_secret", "flower_url"])
