@@ -9,7 +9,7 @@ JOBS ?= 4
 MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: demo test faults check package bench fuzz help
+.PHONY: demo test faults model check package bench fuzz help
 
 demo: .venv/product ## Run the main job on embedded parts against local counterparts (ARGS="--shipments 100")
 	@$(BIN)/nfe demo $(ARGS)
@@ -19,6 +19,9 @@ test: .venv/development ## Run all tests (ARGS="tests/unit -k key" for some of t
 
 faults: .venv/development ## Inflict every fault, long form (ARGS="--write-fault-table" puts the figures into the README)
 	@$(BIN)/python -m pytest --numprocesses 2 tests/acceptance/faults --long-faults $(ARGS)
+
+model: .venv/development ## Search for a broken promise: workers, faults, orders and time in any order (MINUTES=10)
+	@$(BIN)/python -m pytest --numprocesses 2 tests/integration/test_model.py --model-minutes $(MINUTES) $(ARGS)
 
 check: .venv/development ## Lint, format, types and floors: ruff, mypy --strict, import-linter; the Dockerfile where hadolint is
 	@$(BIN)/ruff check .

@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     faults.addoption("--fault-shipments", type=int, metavar="N", help="shipments of each run")
     faults.addoption("--fault-runs", type=int, metavar="N", default=1, help="how often each is run")
     faults.addoption("--write-fault-table", action="store_true", help="put what was counted into the README")
+    model = parser.getgroup("model", "tests/integration/test_model.py")
+    model.addoption("--model-minutes", type=float, metavar="N", help="search for so long for a broken promise")
+    model.addoption("--model-seed", type=int, metavar="SEED", help="search once, as a failure told it")
 
 
 #: Files whose tests look at one long run: they stay in one process.
@@ -49,6 +52,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return file if file in TOGETHER else nodeid
 
     return OneByOne(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell how much a long search has tried."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "searched":
+                terminalreporter.write_line(f"{report.nodeid}: {value}")
 
 
 @pytest.fixture(scope="session")

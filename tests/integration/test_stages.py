@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_model import ACTS, AMAZON, register_seller, sell_products
-from tests.integration.world import Clock, Fault, FrailStore, Kit, Ordeal, Trouble, World
+from tests.integration.model.fate import Clock, Fault, Ordeal, Trouble
+from tests.integration.model.kit import AMAZON, FrailStore, Kit, register_seller, sell_products
+from tests.integration.model.machine import ACTS
+from tests.integration.model.world import World
 from workflow.crypto import Vault
 from workflow.engine import Outcome
 from workflow.errors import Invalid, RetryLater

@@ -1,0 +1,74 @@
+"""An Amazon in this process, with its book."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from tests.integration.model.fate import Fate, Fault
+from workflow.clients.amazon import InvoiceStatus
+from workflow.clients.selling_partner import Throttled
+from workflow.errors import Refused
+from workflow.sandbox.shipments import Example
+
+
+class Amazon:
+    """An Amazon with its book; a later submission replaces an earlier one."""
+
+    def __init__(self, fate: Fate, examples: Mapping[str, Example]) -> None:
+        self._fate = fate
+        self._examples = examples
+        self.submitted: dict[str, list[bytes]] = defaultdict(list)
+        self.verdicts: dict[str, tuple[datetime, str]] = {}
+        #: Submissions that Amazon lost by itself.
+        self.forgotten: Counter[str] = Counter()
+        #: Whether the next status may be a passing NotFound, as of a reader that lags.
+        self._lied: set[str] = set()
+        self.verdict = "Accepted"
+        self.may_lag = False
+
+    def shipment_details(self, shipment_id: str) -> bytes:
+        """getShipmentDetails."""
+        return bytes(self._fate.ask(lambda fault: self._details(shipment_id, fault), party="amazon"))
+
+    def submit_invoice(self, shipment_id: str, xml: bytes) -> None:
+        """submitInvoice."""
+        self._fate.order(lambda fault: self._submit(shipment_id, xml, fault), lambda: None, party="amazon")
+
+    def invoice_status(self, shipment_id: str) -> InvoiceStatus:
+        """getInvoiceStatus."""
+        status = self._fate.ask(lambda fault: self._status(shipment_id, fault), party="amazon")
+        return InvoiceStatus(status, json.dumps({"payload": status}).encode())
+
+    def forget(self, shipment_id: str) -> None:
+        """Lose a submission."""
+        if self.verdicts.pop(shipment_id, None) is not None:
+            self.forgotten[shipment_id] += 1
+
+    def _details(self, shipment_id: str, fault: Fault) -> bytes:
+        self._refuse(fault, "getShipmentDetails")
+        return json.dumps({"payload": self._examples[shipment_id].details}).encode()
+
+    def _submit(self, shipment_id: str, xml: bytes, fault: Fault) -> None:
+        self._refuse(fault, "submitInvoice")
+        self.submitted[shipment_id].append(xml)
+        self.verdicts[shipment_id] = (self._fate.clock() + timedelta(minutes=3), self.verdict)
+
+    def _status(self, shipment_id: str, fault: Fault) -> str:
+        self._refuse(fault, "getInvoiceStatus")
+        found = self.verdicts.get(shipment_id)
+        if found is None:
+            return "NotFound"
+        if fault is Fault.ODD:
+            if self.may_lag and shipment_id not in self._lied:
+                self._lied.add(shipment_id)
+                return "NotFound"
+            return "Weighing"
+        self._lied.discard(shipment_id)
+        return "Processing" if found[0] > self._fate.clock() else found[1]
+
+    def _refuse(self, fault: Fault, operation: str) -> None:
+        if fault is Fault.REFUSED:
+            raise Refused("InvalidInput", f"{operation}: Invalid Shipment ID")
+        if fault in (Fault.BUSY, Fault.BLOCKED):
+            raise Throttled(operation)

@@ -1,0 +1,138 @@
+"""An installation in this process: a database in memory, and tools whose other sides are a world's."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from tests.integration.model.fate import Clock
+from tests.integration.model.world import World
+from workflow.clients.rate_limit import Plan
+from workflow.nfe.certificate import SigningKey
+from workflow.sandbox import shipments
+from workflow.settings import Settings
+from workflow.stops import Side
+from workflow.store import Store, connect
+from workflow.tools import SellerSecrets, SellerTools, Tools
+
+#: Notes without fiscal value go to no other Amazon than a local one.
+AMAZON = "http://127.0.0.1:1"
+
+
+class Permits:
+    """The rate limiter's rule (GCRA without reservations) on the world's clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._full: dict[str, datetime] = {}
+
+    def wait(self, bucket: str, plan: Plan, who: str, *, version: int = 0) -> timedelta:
+        """Zero is the permit."""
+        now, interval = self._clock(), timedelta(microseconds=plan.interval)
+        full = max(self._full.get(bucket, now), now)
+        at = full - (plan.burst - 1) * interval
+        if at > now:
+            return at - now
+        self._full[bucket] = full + interval
+        return timedelta()
+
+    def drain(self, bucket: str, plan: Plan) -> None:
+        """Empty the bucket."""
+        self._full[bucket] = self._clock() + plan.burst * timedelta(microseconds=plan.interval)
+
+
+class ValidTokens:
+    """Login with Amazon has never failed."""
+
+    def access_token(self) -> str:
+        """For submission and status."""
+        return "Atza|world"
+
+    def restricted_token(self, path_template: str, method: str = "GET") -> str:
+        """For the details."""
+        return "Atz.sprdt|world"
+
+
+class FrailStore(Store):
+    """The store, whose transactions are points: before they begin, and after they are committed."""
+
+    world: World | None = None
+
+    @contextmanager
+    def writing(self, *, once: bool = False) -> Iterator[Connection]:
+        """As the store's."""
+        if self.world is not None:
+            self.world.point(in_database=True)
+        with super().writing(once=once) as connection:
+            yield connection
+        if self.world is not None:
+            self.world.point(in_database=True)
+
+
+class Kit(Tools):
+    """A worker's tools, with this world's clients and limiter."""
+
+    def __init__(self, settings: Settings, store: Store, world: World, key: SigningKey) -> None:
+        super().__init__(settings)
+        self._world = world
+        self._key = key
+        self._read_at = world.clock()
+        vars(self)["store"] = store
+        vars(self)["limiter"] = Permits(world.clock)
+
+    def randbelow(self, limit: int) -> int:
+        """What a search can repeat."""
+        return random.randrange(limit)
+
+    def seller(self, id: str, side: Side | None = None) -> SellerTools:
+        """The real seller, but for its clients; the key is parsed once for all. A row is fresh for one moment."""
+        read_at = time.monotonic() if self._read_at == self._world.clock() else 0.0
+        self._rows = {id: (row, read_at) for id, (row, _) in self._rows.items()}
+        self._read_at = self._world.clock()
+        kept = super().seller(id, side)
+        world = self._world
+        vars(kept).update(amazon=world.amazon, sefaz=world.sefaz, _tokens=ValidTokens(), _key=self._key)
+        return kept
+
+
+def register_seller(kit: Tools) -> None:
+    """Add the demo's seller, or renew it."""
+    issuer = shipments.demo_seller()
+    values = {"id": shipments.SELLER_ID, "name": issuer["name"], "cnpj": issuer["cnpj"], "issuer": issuer}
+    secrets = SellerSecrets(issuer, b"", "", "token", "client", "secret").dump()
+    kit.catalog.put_seller(values | {"certificate_until": None}, secrets=secrets)
+
+
+def sell_products(kit: Tools) -> None:
+    """Add the demo's catalogue."""
+    kit.catalog.put_products(shipments.SELLER_ID, [(p["sku"], _filled(p)) for p in shipments.demo_products()])
+
+
+def learn_product(kit: Tools) -> None:
+    """Add the product that was missing."""
+    product = {**shipments.demo_products()[0], "sku": "NAO-CADASTRADO-01"}
+    kit.catalog.put_products(shipments.SELLER_ID, [(product["sku"], _filled(product))])
+
+
+def _filled(product: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in product.items() if value is not None}
+
+
+def dumped(engine: Engine) -> bytes:
+    """A database in memory as bytes."""
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        return bytes(driver.serialize())
+
+
+def loaded(content: bytes) -> Engine:
+    """And in memory again: a search makes thousands, and waits for no disk."""
+    engine = connect("sqlite://")
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.deserialize(content)
+    return engine

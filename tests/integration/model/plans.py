@@ -1,0 +1,34 @@
+"""What may happen, how calls may go and what may befall a worker: what the search draws from."""
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from tests.integration.model.fate import LATEST, Fault, Trouble
+
+SHIPMENTS = 4
+
+some_shipment = st.integers(0, SHIPMENTS - 1)
+#: Most calls go well: a chain that fails at its first one shows little. Of the others, lost answers are the worst.
+LOST = [Fault.LATE, Fault.UNHEARD] * 4
+faults = st.lists(st.sampled_from([*[Fault.NONE] * 2 * len(Fault), *LOST, *Fault]), max_size=4)
+orders = st.sampled_from([*[None] * 7, "cancel", "withdraw"])
+gaps = st.sampled_from([timedelta(seconds=5), timedelta(minutes=1), timedelta(minutes=4), LATEST])
+meanwhile_steps = st.tuples(
+    st.sampled_from(["work", "work", "pass", "pass", "cancel", "cancelled", "withdraw", "retry", "resume", "renew"]),
+    gaps,
+    faults,
+)
+#: Past the lease, something happens, and another worker goes on: what a sleeper is likeliest to spoil.
+stories = st.builds(
+    lambda what, faults: [("pass", LATEST, []), (what, LATEST, []), ("work", LATEST, faults), ("work", LATEST, [])],
+    st.sampled_from(["cancel", "cancelled", "withdraw", "work", "retry", "renew"]),
+    faults,
+)
+troubles = st.one_of(
+    st.none(),
+    st.none(),
+    st.tuples(
+        st.sampled_from([*Trouble, Trouble.SLEEPS]), st.integers(0, 9), st.lists(meanwhile_steps, max_size=5) | stories
+    ),
+)
