@@ -47,8 +47,9 @@ end
 """
 
 #: Further KEYS: the version of the asker's seller that the slots were given to. Further ARGV: who asks, for how many
-#: permits' time an unused slot holds, the version. A later version keeps the permits there are and takes the reserved
-#: slots back: those who held them were stopped, and nobody came. Returns the µs to wait; 0 is the permit.
+#: permits' time an unused slot holds, the version, by how many permits' time a slot is late. A later version keeps the
+#: permits there are and takes the reserved slots back: those who held them were stopped, and nobody came. Returns the
+#: µs to wait; 0 is the permit.
 _TAKE = (
     _OPEN
     + """
@@ -58,7 +59,8 @@ if tonumber(ARGV[5]) > version then
   redis.call('DEL', KEYS[2])
 end
 if tonumber(ARGV[5]) >= version then redis.call('SET', KEYS[4], ARGV[5], 'PX', 86400000) end
-local holds = tonumber(ARGV[4]) * interval
+local late = tonumber(ARGV[6]) * interval
+local holds = tonumber(ARGV[4]) * interval - late
 local slot = redis.call('ZSCORE', KEYS[2], ARGV[3])
 if slot then
   slot = tonumber(slot)
@@ -71,6 +73,7 @@ local at = full - (burst - 1) * interval
 full = full + interval
 keep()
 if at <= now then return 0 end
+at = at + late
 redis.call('ZADD', KEYS[2], string.format('%.0f', at), ARGV[3])
 redis.call('PEXPIRE', KEYS[2], math.ceil((at - now) / 1000) + 60000)
 return math.ceil(at - now)
@@ -88,6 +91,9 @@ return 1
 """
 )
 
+#: By how much of an interval every slot comes late. Amazon counts arrivals: when the last call of a burst takes longer
+#: on its way than the first one after it, that one would come too early. Late by the same for all, nothing is lost.
+LATE = 0.25
 #: How long a rate learnt from an answer counts without being seen again.
 LEARNT_FOR = timedelta(hours=1)
 #: How often the same rate is written again, in seconds: well inside that hour, and not with every answer.
@@ -132,7 +138,7 @@ class RateLimiter:
         holds = max(plan.burst, 2) / 2
         try:
             keys = [*_keys(bucket), f"{_name(bucket)}:version"]
-            micros = self._take(keys=keys, args=[plan.interval, plan.burst, who, holds, version])
+            micros = self._take(keys=keys, args=[plan.interval, plan.burst, who, holds, version, LATE])
         except RedisError as error:
             raise _unavailable() from error
         return timedelta(microseconds=int(micros))
