@@ -39,7 +39,7 @@ def test_a_disk_that_is_full_only_delays(trial: Trial) -> None:
     trial.begin()
     trial.in_the_middle()
     with full_disk([*trial.plant.alive("worker"), *trial.plant.alive("beat")]):
-        trial.plant.wait_for_log("worker", "disk I/O error")
+        trial.plant.wait_for_log("worker", "OperationalError")
     trial.count()
 
 
