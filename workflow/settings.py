@@ -63,7 +63,9 @@ class Settings(BaseSettings):
     )
 
     lwa_client_id: str = Field(default="", description="Login with Amazon: the application's client id.")
-    lwa_client_secret: SecretStr = Field(default=SecretStr(""), description="… and its secret.")
+    lwa_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="… and its secret; two while it is rotated, comma between."
+    )
     lwa_url: str = Field(default="https://api.amazon.com/auth/o2/token", description="LWA token address.")
     amazon_url: str = Field(
         default="https://sellingpartnerapi-na.amazon.com", description="Selling Partner API, North America."

@@ -383,8 +383,7 @@ class SellerTools:
             http=self._tools.http,
             lwa_url=settings.lwa_url,
             client_id=self._client_id,
-            # Two, with a comma between, while Amazon takes the old one beside the new.
-            client_secret=tuple(self._client_secret.split(",")),
+            client_secret=self._client_secret,
             refresh_token=self._secrets.refresh_token,
             base_url=self.amazon_url,
             cache=RedisTokenCache(

@@ -469,6 +469,15 @@ def test_a_connector_without_an_application_says_so(vendor: Vendor) -> None:
         vendor.source()
 
 
+def test_during_a_rotation_a_connectors_second_secret_is_tried(vendor: Vendor) -> None:
+    vendor.amazon.book.change({"clients": {"client": "new"}})
+    secrets = ConnectorSecrets("Atzr|vendor", "client", "old,new").dump()
+    vendor.vendors.put_connector(NAME, base_url=vendor.amazon.url, ship_from_party_id=None, secrets=secrets)
+    vendor.holds(1, OCTOBER + timedelta(hours=1))
+    vendor.pull(OCTOBER, OCTOBER + timedelta(days=1))
+    assert vendor.numbers() == {"PO1"}
+
+
 def test_permits_come_from_the_plan_all_workers_share(vendor: Vendor, valkey: str, redis_client: redis.Redis) -> None:
     vendor.tools.settings = vendor.tools.settings.model_copy(update={"redis_url": valkey})
     vendor.tools.__dict__["redis"] = redis_client

@@ -115,7 +115,7 @@ class Tokens:
         http: requests.Session,
         lwa_url: str,
         client_id: str,
-        client_secret: str | tuple[str, ...],
+        client_secret: str,
         refresh_token: str,
         base_url: str,
         cache: TokenCache | None,
@@ -125,8 +125,8 @@ class Tokens:
         self._http = http
         self._lwa_url = lwa_url
         self._client_id = client_id
-        # Two during a rotation: the old secret works until its expiry, the new one from its arrival.
-        self._secrets = (client_secret,) if isinstance(client_secret, str) else client_secret
+        # Two during a rotation, a comma between: the old secret works until its expiry, the new one from its arrival.
+        self._secrets = tuple(one.strip() for one in client_secret.split(","))
         self._refresh_token = refresh_token
         self._api = SellingPartner(http=http, base_url=base_url, timeout=timeout)
         self._cache = cache

@@ -213,7 +213,7 @@ def test_a_token_that_fits_no_header_is_no_token(make, lwa, body):
 def test_during_a_rotation_the_second_secret_is_tried(make, lwa):
     lwa.replies.clear()
     lwa.answers(401, {"error": "invalid_client"}).answers(200, _access("Atza|two"))
-    assert make(client_secret=("old", "new")).access_token() == "Atza|two"
+    assert make(client_secret="old, new").access_token() == "Atza|two"
     assert [parse_qs(seen.body.decode())["client_secret"] for seen in lwa.seen] == [["old"], ["new"]]
 
 
