@@ -284,6 +284,14 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
         },
         {"NfeCounterpartFails"},
     ),
+    (
+        {
+            "nfe_build_info": "1+0x60",
+            'nfe_stage_codes_total{stage="poll",outcome="waiting",code="unknown-status"}': "0+1x60",
+            'nfe_stage_codes_total{stage="poll",outcome="waiting",code="Processing"}': "0+9x60",
+        },
+        {"NfeUnknownVerdict"},
+    ),
     ({"nfe_build_info": "1+0x60", 'nfe_seller_stopped{seller="A",code="213"}': "1+0x60"}, {"NfeSellerStopped"}),
 ]  # fmt: skip
 
