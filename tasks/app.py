@@ -7,6 +7,7 @@ again. No results are kept, no message waits in a worker, nothing but a shipment
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from billiard.einfo import ExceptionInfo
@@ -34,6 +35,7 @@ BESIDE = (
     "heartbeat",
     "counts",
     "traced",
+    "ending",
     "alert",
     "receive",
     "sweep",
@@ -45,6 +47,8 @@ BESIDE = (
 #: After so many seconds a scheduled message that nobody ran is thrown away, so that they do not pile up for ever. Not
 #: sooner: whoever takes it reads his own clock, and one that is ahead by more would throw every sweep away.
 STALE = 2 * 3600
+#: Whose the leases are that this worker's processes take: they are forked from the one that reads this.
+OWNER = uuid4().hex
 #: What beat starts once a day: the hour (UTC) after midnight in Brasília, before anybody works.
 DAILY = {"void_numbers": 3, "purge": 4}
 
@@ -191,7 +195,9 @@ def _unbind(**_: Any) -> None:
 @lru_cache(maxsize=1)
 def tools() -> Tools:
     """This process's connections, made at the first task."""
-    return Tools(settings.current())
+    kit = Tools(settings.current())
+    kit.store.owner = OWNER
+    return kit
 
 
 def stage(act: Act) -> Act:

@@ -33,7 +33,8 @@ def submit(claim: Claim, tools: Tools) -> Done:
             seller.submission.submit_invoice(claim.amazon_shipment_id, xml)
         except LostAnswer as error:
             # Asked at once, Amazon may not know yet what is still on its way.
-            raise LostAnswer(error.code, error.message, after=tools.settings.poll_first) from error
+            error.after = tools.settings.poll_first
+            raise
         except RetryLater:
             tools.store.mark_unsent(claim)  # Amazon did not take it
             raise

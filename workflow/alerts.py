@@ -19,7 +19,7 @@ from workflow.clients.outage import Outage, Outages
 from workflow.clients.webhook import Message
 from workflow.conditions import BROKER_DOWN, DATABASE_DOWN, MOST_NAMED, OF_BROKER, OF_DATABASE, of_broker, of_database
 from workflow.engine import backoff
-from workflow.errors import NfeError
+from workflow.errors import NfeError, RetryLater
 from workflow.examination import Examination
 from workflow.logs import logger
 from workflow.standing import waiting
@@ -72,8 +72,7 @@ class Watch:
             try:
                 self._post(_message_of(row, self._tools.store.now()))
             except NfeError as error:
-                wait = backoff(row.tries + 1, base=FIRST_WAIT, cap=LONGEST_WAIT, draw=lambda: 1.0)
-                self._book.postpone(row, wait)
+                self._put_off(row, error)
                 for later in taken[place + 1 :]:
                     self._book.let_go(later)
                 log.warning("alert not told", alert=row.key, code=error.code, tries=row.tries + 1)
@@ -81,6 +80,12 @@ class Watch:
             self._book.told(row)
             log.info("alert told", alert=row.key, status=_status(row))
             yield True
+
+    def _put_off(self, row: Row[Any], error: NfeError) -> None:
+        if isinstance(error, RetryLater) and not error.counts:
+            self._book.let_go(row)  # its reader did not fail: this process ends
+            return
+        self._book.postpone(row, backoff(row.tries + 1, base=FIRST_WAIT, cap=LONGEST_WAIT, draw=lambda: 1.0))
 
     def _tell_outage(self, *, is_away: bool) -> int:
         """The database's own: told at the second look that finds it away, and when it is back."""

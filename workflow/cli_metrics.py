@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workflow import display
+from workflow import display, ending
 from workflow.errors import Misconfigured
 from workflow.installation import ready
 from workflow.settings import current
@@ -36,10 +36,14 @@ def metrics(
     examination = Examination(tools)
     if serve:
         exporter = Exporter(settings, examination)
-        if settings.alert_url:
-            begin_watching(Watch(tools, examination), settings.alert_every)
+        watch = begin_watching(Watch(tools, examination), settings.alert_every) if settings.alert_url else None
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        exporter.serve_forever()
+        try:
+            exporter.serve_forever()
+        finally:
+            ending.give_up()
+            if watch is not None:
+                watch.join(settings.finish_within.total_seconds())  # the alert that it tells just now
     else:
         sys.stdout.write(exposition(examination).decode())
 

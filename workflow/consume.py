@@ -18,6 +18,7 @@ from types import FrameType
 
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
+from workflow import ending
 from workflow.clients import queue as sqs
 from workflow.clients.notifications import parse
 from workflow.clients.queue import Message, Queue
@@ -50,12 +51,25 @@ REMEMBERED = 10_000
 
 
 def run(tools: Tools, *, ring: Callable[[Due], None]) -> None:
-    """Consume until SIGTERM or SIGINT; raise Misconfigured where a person must mend the queue's settings."""
+    """Consume until SIGTERM or SIGINT, and NFE_FINISH_WITHIN longer at the most.
+
+    Raises Misconfigured where a person must mend the queue's settings.
+    """
     consumer = Consumer(open_queue(tools.settings), tools.engine, tools.settings, ring=ring)
-    before = {number: signal.signal(number, consumer.on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    limit = tools.settings.finish_within
+
+    def told(number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGALRM:
+            signal.setitimer(signal.ITIMER_REAL, max(limit.total_seconds(), 0.001))
+            ending.within(limit + ending.MARGIN)
+        consumer.on_signal(number, frame)
+
+    heard = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    before = {number: signal.signal(number, told) for number in heard}
     try:
         consumer.run()
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -95,9 +109,10 @@ class Consumer:
         self._reported = time.monotonic()
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Stop after the batch in hand; at once where we only wait."""
+        """Stop after the batch in hand; at once where we only wait, at a second signal, and when the time is over."""
+        at_once = self._stopping or self._is_idle
         self.stop()
-        if self._is_idle:
+        if at_once:
             raise KeyboardInterrupt
 
     def stop(self) -> None:
@@ -148,6 +163,7 @@ class Consumer:
         finally:
             # Also when we are told to stop while the database is away: what is committed need not come again.
             self._delete(done)
+            self._hand_back([message for message in self._in_hand if message not in done])
             self._in_hand = ()
         for row in rows:
             started = time.monotonic()
@@ -237,6 +253,12 @@ class Consumer:
             log.warning("queue away", code=error.code, reason=error.message)
         if undeleted:
             self.counts["undeleted"] += undeleted  # they come again, and are known then
+
+    def _hand_back(self, messages: Sequence[Message]) -> None:
+        """Let others see what we were told to leave; nothing where the batch was done."""
+        if messages:
+            with suppress(RetryLater):  # they come when their time is over
+                self._queue.hide(messages, 0)
 
     # -- around it ------------------------------------------------------------------------------------------
 

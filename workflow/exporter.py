@@ -6,7 +6,6 @@ loopback keeps the port inside (`NFE_METRICS_ADDRESS`).
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from workflow import ending
 from workflow.alerts import Watch
 from workflow.errors import Misconfigured
 from workflow.examination import Examination
@@ -97,16 +97,16 @@ class Exporter(ThreadingHTTPServer):
 
 
 def begin_watching(watch: Watch, every: timedelta) -> threading.Thread:
-    """Look for what is to be told, again and again: also what keeps the task of the same purpose from running."""
+    """Look for what is to be told until the end is near: also what keeps the task of the same purpose from running."""
 
     def look_again_and_again() -> None:
-        while True:
+        while not ending.is_near():
             try:
                 watch.look()
             except Exception as error:
                 # What it asks may go away at any moment; the next look tells.
                 log.warning("look failed", kind=type(error).__name__)
-            time.sleep(every.total_seconds())
+            ending.is_near(wait=every.total_seconds())
 
     return _started(look_again_and_again, "watch")
 

@@ -70,6 +70,9 @@ def hand_over(tools: Tools, *, budget: float = BUDGET) -> int:
 
 def _settle_failure(tools: Tools, handovers: Handovers, taken: Taken, error: NfeError) -> None:
     log.warning("not handed on", shipment=taken.shipment_id, channel=str(taken.channel), code=error.code)
+    if isinstance(error, RetryLater) and not error.counts:
+        handovers.postpone(taken, error.after or timedelta(), error.code, counts=False)
+        return
     if not isinstance(error, RetryLater | Misconfigured) or taken.tries + 1 >= MOST_TRIES:
         if handovers.stop(taken, error.code):
             _note(

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from workflow import embedded, parts
+from workflow import embedded, ending, parts
 from workflow.errors import Misconfigured, NfeError
 from workflow.parts import Part
 from workflow.settings import Settings
@@ -27,7 +27,7 @@ from workflow.settings import Settings
 RESTART_WAITS = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 #: A part that lived this long starts afresh: its earlier deaths are forgotten.
 SETTLED_AFTER = 60.0
-#: How long a part without running stages may take to end, in seconds.
+#: How long the embedded Valkey may take to write what it holds, and a third of how long to read it, in seconds.
 GRACE = 10.0
 #: How often the parts are looked at, in seconds.
 LOOK = 0.2
@@ -176,8 +176,8 @@ def _prefix(part: Part, lines: IO[bytes]) -> None:
 class Supervisor:
     """Runs the parts while its `with` block lasts; enter the block in the main thread.
 
-    Inside the block SIGTERM is a KeyboardInterrupt, as SIGINT is; one that arrives while the parts are being stopped
-    stops them at once. With `logs` the parts write to files there, otherwise to our standard output, line by line.
+    Inside the block the first SIGTERM or SIGINT is a KeyboardInterrupt; a second one makes the parts give up what they
+    have in hand, a third kills them. With `logs` the parts write to files there, otherwise to our standard output.
     """
 
     def __init__(
@@ -194,6 +194,9 @@ class Supervisor:
         self._say = say
         self._children = [_Child(part, self.settings, logs) for part in self._parts]
         self._lock = -1
+        self._is_asked = False
+        #: Signals since the one that asked us to stop.
+        self._haste = 0
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._looking = threading.Lock()
@@ -218,13 +221,20 @@ class Supervisor:
             if self._logs is not None:
                 self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
             if threading.current_thread() is threading.main_thread():
-                before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-                self._left.callback(signal.signal, signal.SIGTERM, before)
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    self._left.callback(signal.signal, number, signal.signal(number, self._on_signal))
             self._start()
         except BaseException:
             self.stop()
             raise
         return self
+
+    def _on_signal(self, *_: object) -> None:
+        if self._is_asked or self._stopping.is_set():
+            self._haste += 1
+            return
+        self._is_asked = True
+        raise KeyboardInterrupt
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -237,7 +247,8 @@ class Supervisor:
             while True:
                 time.sleep(3600)
         except KeyboardInterrupt:
-            self._say("stopping: running stages are finished first; once more to stop at once")
+            limit = self.settings.finish_within.total_seconds()
+            self._say(f"stopping: what runs is finished first, for {limit:.0f} s at the most; once more to give it up")
 
     def wait_until_healthy(self, timeout: float = 90.0) -> None:
         """Return once every part works; raise Misconfigured with the part's name when one does not in time."""
@@ -250,15 +261,13 @@ class Supervisor:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """End all parts: who works first, the broker last; a second signal on the way ends them at once."""
+        """End all parts, who works first, the broker last; a signal on the way makes haste, a second one kills."""
         self._stopping.set()
+        limit = (self.settings.finish_within + ending.MARGIN).total_seconds()
         try:
             with self._looking:
-                working = [child for child in self._children if child.part is not Part.VALKEY]
-                self._end(working)
-                self._end([child for child in self._children if child.part is Part.VALKEY])
-        except KeyboardInterrupt:
-            self._say("stopping at once")
+                self._end([child for child in self._children if child.part is not Part.VALKEY], limit)
+                self._end([child for child in self._children if child.part is Part.VALKEY], GRACE)
         finally:
             for child in self._children:
                 child.kill()
@@ -317,17 +326,26 @@ class Supervisor:
             child.postpone()
             self._say(f"{child.part} could not be started again: {error}")
 
-    def _end(self, children: list[_Child]) -> None:
+    def _end(self, children: list[_Child], limit: float) -> None:
+        """Ask the parts to end, once more at a signal, and kill what has not ended after `limit` seconds."""
         for child in children:
             child.ask_to_end()
+        self._await_ends(children, limit, until=1)
+        if self._haste == 1 and any(child.is_alive for child in children):
+            self._say("stopping now: what runs is given up; once more to kill it")
+            for child in children:
+                child.ask_to_end()
+            self._await_ends(children, min(limit, ending.MARGIN.total_seconds()), until=2)
         for child in children:
-            longest = self.settings.lease.total_seconds() if child.part is Part.WORKER else GRACE
-            deadline = time.monotonic() + longest
-            while child.is_alive and time.monotonic() < deadline:
-                time.sleep(0.05)
             if child.is_alive:
-                self._say(f"{child.part} did not end in {longest:.0f} s and is killed")
+                self._say(f"{child.part} did not end in time and is killed")
             child.kill()
+
+    def _await_ends(self, children: list[_Child], limit: float, *, until: int) -> None:
+        """Return when all have ended, so many signals have come, or the time is over."""
+        deadline = time.monotonic() + limit
+        while any(child.is_alive for child in children) and self._haste < until and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _forget_signs(part: Part, settings: Settings) -> None:

@@ -136,6 +136,11 @@ class Settings(BaseSettings):
         default=timedelta(seconds=180),
         description="How long a claimed shipment belongs to its worker.",
     )
+    finish_within: Duration = Field(
+        # Kubernetes gives a container 30 s: these, and what `workflow.ending` needs beyond them.
+        default=timedelta(seconds=20),
+        description="How long a part that is told to end may finish what it has in hand; then that is given up.",
+    )
     ring_again: Duration = Field(
         default=timedelta(seconds=60), description="When the sweeper rings again for a row nobody claimed."
     )

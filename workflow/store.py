@@ -242,6 +242,8 @@ class Store:
     def __init__(self, engine: Engine, vault: Vault) -> None:
         self.engine = engine
         self.vault = vault
+        #: Begins every lease that is taken here, so that it is known whose it is.
+        self.owner = ""
         self._own_clock: Callable[[], datetime] | None = None
         self._offset = timedelta()
         self._offset_at = -CLOCK_CHECK
@@ -348,7 +350,7 @@ class Store:
 
     def claim(self, id: str, stage: Stage, *, lease: timedelta) -> Claim | None:
         """Take the shipment for one stage; None when it has moved on, is not due, or is somebody's already."""
-        now, token = self.now(), uuid4().hex
+        now, token = self.now(), self.owner + uuid4().hex
         values = given(id=id, lease=token, until=now + lease, now=now, latest=now + CLOCK_TOLERANCE)
         with self.writing(once=True) as connection:
             got = connection.execute(statements.claim(stage), values).one_or_none()
@@ -412,6 +414,13 @@ class Store:
             if result.also is not None:
                 result.also(connection, now)
         return True
+
+    def release(self, ids: Sequence[str], *, owner: str) -> int:
+        """Give back those of the shipments that the owner, who is dead, had claimed; returns how many."""
+        row = SHIPMENT.c
+        mine = update(SHIPMENT).where(row.id.in_(ids), row.lease.startswith(owner, autoescape=True))
+        with self.writing(once=True) as connection:
+            return connection.execute(mine.values(lease=None, lease_until=None, ring_at=self.now())).rowcount
 
     # -- sweep ----------------------------------------------------------------------------------------------
 

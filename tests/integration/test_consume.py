@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -384,6 +385,29 @@ def test_told_to_stop_it_finishes_the_batch_and_rings_no_more(queues: Queues, st
     consumer.run()
     assert len(rung) == 1
     assert len(store.shipments()) == 5 - sum(queues.left())
+
+
+def test_told_once_more_it_gives_back_what_it_has_not_stored(
+    queues: Queues, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is also when its time is over; the next consumer need not wait until they are visible again."""
+    patient = settings.model_copy(update={"sqs_visibility": timedelta(hours=1)})
+    engine = Engine(store, patient)
+    consumer = Consumer(open_queue(patient), engine, patient, ring=lambda row: None)
+    take, taken = engine.take, []
+
+    def told(said: Notification, raw: bytes, **options: Any) -> Any:
+        if taken:
+            consumer.on_signal(signal.SIGTERM, None)
+            consumer.on_signal(signal.SIGTERM, None)
+        taken.append(said)
+        return take(said, raw, **options)
+
+    monkeypatch.setattr(engine, "take", told)
+    queues.send(*(notification(f"S{number}") for number in range(5)))
+    consumer.run()
+    assert len(store.shipments()) == 1
+    assert queues.left() == (4, 0)
 
 
 def test_two_consumers_share_a_queue(queues: Queues, store: Store, settings: Settings) -> None:

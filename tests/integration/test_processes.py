@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import pytest
 
 from workflow import embedded, parts
 from workflow.errors import Misconfigured
+from workflow.parts import Part
 from workflow.processes import Supervisor
 from workflow.settings import Settings, load
 
@@ -121,6 +123,45 @@ def test_nobody_survives_a_killed_supervisor_and_the_folder_is_free_again(settin
         assert within(6, lambda: running(settings) == [process.pid] or not running(settings)), running(settings)
     with embedded.hold(settings.data_dir):
         pass
+
+
+#: A part that does not end at the first SIGTERM, and writes down each.
+STUBBORN = """
+import signal, sys, time
+told = []
+def note(*_):
+    told.append(1)
+    open(sys.argv[1], "w").write(str(len(told)))
+    if len(told) == int(sys.argv[2]): sys.exit(0)
+signal.signal(signal.SIGTERM, note)
+open(sys.argv[1], "w").write("0")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("obeys", "signals", "told"), [(1, 1, "1"), (2, 2, "2"), (3, 3, "2")])
+def test_the_second_signal_is_handed_on_to_the_parts_and_the_third_kills_them(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obeys: int, signals: int, told: str
+) -> None:
+    heard, said = tmp_path / "heard", []
+    monkeypatch.setattr(parts, "argv", lambda part, _: [sys.executable, "-c", STUBBORN, str(heard), str(obeys)])
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("stopping") and len(said) < signals:
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    remote = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    settings.data_dir.mkdir()
+    with Supervisor(remote, chosen=(Part.BEAT,), say=say) as running:
+        pid = running.pid(Part.BEAT)
+        assert within(10, lambda: heard.exists() and heard.read_text() == "0")
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        begun = time.monotonic()
+        running.run()
+    assert time.monotonic() - begun < 10
+    assert heard.read_text() == told
+    assert not Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.parametrize("name", ["flower_port", "web_port"])

@@ -3,6 +3,7 @@
 # ruff: noqa: F811 - the fixtures are those of the clients
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from sqlalchemy import update
 from tests.unit.clients.conftest import Server, serve, server  # noqa: F401
 from tests.unit.clients.test_webhook import SECRET
 from tests.unit.conftest import Clock
+from workflow import ending
 from workflow.alerts import MOST_MESSAGES, Watch
 from workflow.clients.outage import Outages
 from workflow.clients.webhook import signature
@@ -199,3 +201,15 @@ def test_a_test_message_says_whether_it_is_taken(watch: Watch, server: Server, s
     assert bodies(server)[0]["data"]["kind"] == "test"
     with pytest.raises(RetryLater, match="webhook-http-403"):
         watch.test()
+
+
+def test_a_process_that_ends_leaves_its_alert_to_the_next_look(
+    watch: Watch, tools: Tools, clock: Clock, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers(204)
+    stop(tools, "certificate-expired")
+    with monkeypatch.context() as patch:
+        patch.setattr(ending, "_is_near", threading.Event())
+        ending.give_up()
+        assert watch.look() == 0
+    assert watch.look() == 1

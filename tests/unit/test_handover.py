@@ -4,6 +4,7 @@
 
 import base64
 import json
+import threading
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.unit.archives import Shelf
 from tests.unit.clients.conftest import Server, serve, server  # noqa: F401
 from tests.unit.clients.test_webhook import SECRET
 from tests.unit.conftest import Clock
-from workflow import handover
+from workflow import ending, handover
 from workflow.clients.webhook import signature
 from workflow.engine import Engine
 from workflow.handover import FIRST_WAIT, MOST_TRIES, hand_over
@@ -195,6 +196,18 @@ def test_a_wish_that_was_taken_back_is_told_and_not_sent(
 def test_a_stopped_seller_hands_on_what_was_accepted(tools: Tools, note: str, server: Server) -> None:
     server.answers(204)
     tools.catalog.stop_seller(SELLER, "certificate-expired", "ended")
+    assert hand_over(tools) == 2
+
+
+def test_a_process_that_ends_leaves_its_note_to_the_next_as_it_was(
+    tools: Tools, note: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ending, "_is_near", threading.Event())
+        ending.give_up()
+        assert hand_over(tools) == 0
+    assert {(row.tries, row.lease, row.stop_code) for row in Handovers(tools.store).rows()} == {(0, None, None)}
+    server.answers(204)
     assert hand_over(tools) == 2
 
 

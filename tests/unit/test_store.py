@@ -293,6 +293,22 @@ def test_a_lost_lease_writes_nothing_at_all(store: Store, notify: Notify, clock:
     assert row_of(store, id).sent_at is not None
 
 
+def test_what_a_dead_owner_held_is_free_at_once_and_nothing_of_anybody_else(store: Store, notify: Notify) -> None:
+    mine, others = notify("ONE"), notify("TWO")
+    assert store.claim(others, Stage.FETCH, lease=LEASE) is not None
+    store.owner = "dead"
+    late = store.claim(mine, Stage.FETCH, lease=LEASE)
+    assert late is not None
+    assert store.release([mine, others], owner="dead") == 1
+    assert [row.id for row in store.sweep(limit=10, ring_again=MINUTE)] == [mine]
+    again = store.claim(mine, Stage.FETCH, lease=LEASE)
+    assert again is not None
+    assert (again.tries, again.crashes) == (2, 0)
+    assert not store.settle(
+        late, Stage.FETCH, Settlement(state=State.FETCHED, outcome="done", due=None), ring_after=MINUTE
+    )
+
+
 def test_what_fails_beside_a_settlement_undoes_all_of_it(store: Store, notify: Notify) -> None:
     id = notify()
     claim = store.claim(id, Stage.FETCH, lease=LEASE)

@@ -16,7 +16,7 @@ import urllib3
 from requests import exceptions as failures
 from urllib3.exceptions import NewConnectionError
 
-from workflow import metrics, traces
+from workflow import ending, metrics, traces
 from workflow.errors import LostAnswer, Misconfigured, NfeError, RetryLater, SellerStopped
 
 #: Seconds to connect, name look-up and TCP: longer waits only hold a worker while the other side is down.
@@ -73,7 +73,11 @@ def exchange(http: requests.Session, request: Request, *, timeout: float, party:
     with metrics.exchange(party, request.operation) as counted, traces.request(party, request.operation) as span:
         span.tell({"http.request.method": request.method, "server.address": urlsplit(request.url).hostname})
         try:
-            answer = _send(http, request, timeout)
+            with ending.call():
+                answer = _send(http, request, timeout)
+        except ending.GivenUp:
+            counted.result = ending.CODE
+            raise ending.given_up(asks=request.asks) from None
         except (failures.InvalidHeader, UnicodeError):
             # Not chained: the exception's text quotes the header, which may be a token.
             raise Misconfigured(f"{party}-header", "a request header has characters HTTP forbids") from None

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import NamedTuple
 
-from workflow import metrics, traces
+from workflow import ending, metrics, traces
 from workflow.errors import Invalid, Misconfigured, NfeError, RetryLater
 from workflow.settings import Settings, is_loopback
 
@@ -64,12 +64,14 @@ class MailServer(NamedTuple):
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
         try:
-            with self._connected() as session:
+            with ending.call(), self._connected() as session:
                 if self.user:
                     session.login(self.user, self.password)
                 yield session
         except NfeError:
             raise
+        except ending.GivenUp:
+            raise ending.given_up(asks=True) from None  # its Message-ID tells where it comes twice
         except smtplib.SMTPRecipientsRefused as error:
             codes = {code for code, _ in error.recipients.values()}
             raise _refused(codes, len(error.recipients), len(error.recipients)) from None

@@ -1,8 +1,13 @@
 """The page as a process: nobody serves it where nobody could log in."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import uvicorn
+
+from workflow.web.server import Page
 
 ROOT = Path(__file__).parents[3]
 
@@ -20,3 +25,11 @@ def test_in_production_it_does_not_start_before_there_is_a_user(tmp_path: Path) 
     assert done.returncode == 1
     assert done.stderr.startswith("nfe: no-user: ")
     assert "nfe user add" in done.stderr
+
+
+def test_the_first_signal_waits_for_requests_that_run_and_the_second_for_nobody() -> None:
+    page = Page(uvicorn.Config("nowhere:app"))
+    page.handle_exit(signal.SIGTERM, None)
+    assert (page.should_exit, page.force_exit) == (True, False)
+    page.handle_exit(signal.SIGTERM, None)
+    assert page.force_exit
