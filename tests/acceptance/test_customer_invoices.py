@@ -177,11 +177,11 @@ def test_the_schedule_pulls_what_is_new(vendor: Vendor) -> None:
         up = subprocess.Popen([*NFE, "up"], env=vendor.environment, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
         try:
             wait_for(lambda: vendor.asked() >= 1, log)
-            assert {row["purchase_order_number"] for row in vendor.listed()} == {"PO1"}
+            wait_for(lambda: numbers(vendor) == {"PO1"}, log)
             vendor.holds(2, datetime.now(UTC) - START - timedelta(minutes=30))
             asked = vendor.asked()
             wait_for(lambda: vendor.asked() >= asked + 2, log)
-            assert {row["purchase_order_number"] for row in vendor.listed()} == {"PO1", "PO2"}
+            wait_for(lambda: numbers(vendor) == {"PO1", "PO2"}, log)
         finally:
             up.send_signal(signal.SIGTERM)
             up.wait(60)
@@ -189,10 +189,14 @@ def test_the_schedule_pulls_what_is_new(vendor: Vendor) -> None:
     assert "%PDF" not in log.read_text()
 
 
+def numbers(vendor: Vendor) -> set[str]:
+    """The orders whose invoices are kept."""
+    return {row["purchase_order_number"] for row in vendor.listed()}
+
+
 def wait_for(happened: Callable[[], bool], log: Path) -> None:
-    """Wait until it has, a second longer, or fail with the end of the log."""
+    """Wait until it has, or fail with the end of the log."""
     deadline = time.monotonic() + 90
     while not happened():
         assert time.monotonic() < deadline, log.read_text()[-3000:]
         time.sleep(0.2)
-    time.sleep(1)

@@ -106,11 +106,11 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*NFE, "demo", "--no-wait", "--data", str(folder)], cwd=ROOT, stdout=subprocess.PIPE, process_group=0
     )
-    deadline = time.monotonic() + 30
-    while not (folder / "logs" / "flower.log").exists():
+    deadline, log = time.monotonic() + 60, folder / "logs" / "flower.log"
+    while not log.exists() or "Visit me" not in log.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(1)
+    assert survivors(folder)
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert survivors(folder) == []

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import pytest
 import requests
 
 from tests.acceptance.conftest import Installation
+from tests.acceptance.test_readme_walk import until
 from workflow.sandbox.faults import Fault
-from workflow.sandbox.shipments import SELLER_ID, demo_shipments
+from workflow.sandbox.shipments import SELLER_ID, Example, demo_shipments
 from workflow.states import Stage, State
 
 
@@ -23,13 +23,34 @@ def flower_url(installation: Installation) -> str:
     return found.group()
 
 
+def asked(installation: Installation, path: str, **query: str) -> dict[str, Any]:
+    """What Flower's API answers."""
+    answer = requests.get(f"{flower_url(installation)}/api/{path}", params=query, auth=("maria", "secret"), timeout=10)
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
 def tasks_of(installation: Installation) -> list[dict[str, Any]]:
     """Every task that Flower knows."""
-    answer = requests.get(
-        f"{flower_url(installation)}/api/tasks", params={"limit": 1000}, auth=("maria", "secret"), timeout=10
+    return list(asked(installation, "tasks", limit="1000").values())
+
+
+def hears(installation: Installation) -> bool:
+    """Whether the workers' events reach Flower, which sees what happens from then on: their heartbeats do."""
+    log = (installation.folder / "up.log").read_text()
+    return "Visit me" in log and any(asked(installation, "workers", status="1").values())
+
+
+def is_told(installation: Installation, examples: list[Example]) -> bool:
+    """Whether Flower has heard the end of every task, and of each shipment."""
+    tasks = tasks_of(installation)
+    states = {row["amazon_shipment_id"]: row["state"] for row in installation.rows()}
+    polled = {task["args"] for task in tasks if task["name"] == "poll" and task["state"] == "SUCCESS"}
+    accepted = [example.shipment_id for example in examples if states[example.shipment_id] == State.ACCEPTED]
+    return all(task["state"] not in ("STARTED", "RECEIVED") for task in tasks) and all(
+        any(shipment in args for args in polled) for shipment in accepted
     )
-    answer.raise_for_status()
-    return list(answer.json().values())
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)  # the database has no part in this
@@ -40,15 +61,10 @@ def test_flower_shows_each_stage_with_its_shipment_and_nothing_of_the_buyer(inst
     installation.environment["NFE_RING_AGAIN"] = "PT60S"  # one chain each, however slow the machine is
     installation.environment["NFE_FLOWER_BASIC_AUTH"] = "maria:secret"
     with installation.up():
-        # Flower sees what happens while it runs.
-        deadline = time.monotonic() + 60
-        while "Visit me" not in (installation.folder / "up.log").read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        time.sleep(2)
+        until(lambda: hears(installation), "Flower hears no worker")
         installation.announce(*examples)
         installation.rest(90)
-        time.sleep(1)
+        until(lambda: is_told(installation, examples), "Flower has not heard how every task ended")
         tasks = tasks_of(installation)
     by_shipment = {
         example.shipment_id: [task for task in tasks if f"{SELLER_ID}/{example.shipment_id}" in task["args"]]
