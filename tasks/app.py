@@ -20,6 +20,7 @@ from workflow import logs, settings, traces
 from workflow.clients import rabbitmq
 from workflow.clients.broker import QUEUE, SWEPT
 from workflow.engine import Done, Kind, Outcome
+from workflow.notice import Watch
 from workflow.states import WAY, Stage, State, remaining
 from workflow.store import Claim, Due, seller_of
 from workflow.tools import Tools
@@ -55,6 +56,8 @@ DAILY = {"void_numbers": 3, "purge": 4}
 
 #: Characters of a code and a reason in Flower; the history has all of them.
 LONGEST = 500
+#: Stages that an older database would do once more; the others only ask.
+_DO_SOMETHING = frozenset({Stage.GENERATE, Stage.AUTHORIZE, Stage.SUBMIT, Stage.CANCEL})
 #: What Flower and a trace show as failed.
 _ENDED_BADLY = (Kind.STOPPED, Kind.REFUSED)
 
@@ -175,7 +178,9 @@ def _log(**_: Any) -> None:
 
 @worker_process_init.connect
 def _after_fork(**_: Any) -> None:
-    tools.cache_clear()  # connections must not be shared with the parent
+    # Connections must not be shared with the parent.
+    tools.cache_clear()
+    watch.cache_clear()
 
 
 @task_prerun.connect
@@ -200,6 +205,12 @@ def tools() -> Tools:
     return kit
 
 
+@lru_cache(maxsize=1)
+def watch() -> Watch:
+    """Who looks whether the database is older than the world."""
+    return Watch(tools())
+
+
 def stage(act: Act) -> Act:
     """Make a stage's function a Celery task of the same name; the function itself stays as it is."""
     which = Stage(act.__name__)
@@ -210,7 +221,7 @@ def stage(act: Act) -> Act:
         kit = tools()
         facts = {"nfe.seller": seller_of(shipment_id), "celery.task_id": self.request.id}
         with traces.stage(which, shipment_id, facts) as span:
-            outcome = kit.engine.advance(shipment_id, which, partial(_swapped, act, kit))
+            outcome = kit.engine.advance(shipment_id, which, partial(_watched, which, act))
             span.tell({"nfe.outcome": outcome.kind, "nfe.state": outcome.state, "nfe.code": outcome.code})
             if outcome.kind in _ENDED_BADLY:
                 span.fail(outcome.code or outcome.kind)
@@ -223,8 +234,10 @@ def stage(act: Act) -> Act:
     return act
 
 
-def _swapped(act: Act, kit: Tools, claim: Claim) -> Done:
-    return act(claim, kit)
+def _watched(which: Stage, act: Act, claim: Claim) -> Done:
+    if which in _DO_SOMETHING:
+        watch().over(claim.seller_id)
+    return act(claim, tools())
 
 
 def told(outcome: Outcome) -> str:

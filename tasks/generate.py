@@ -5,12 +5,11 @@ from datetime import datetime
 from lxml import etree
 
 from tasks.app import stage
-from workflow import contingency, numbers
+from workflow import contingency, notice, numbers
 from workflow.engine import Done
 from workflow.errors import Invalid, RetryLater
 from workflow.models import DocumentKind
 from workflow.nfe import rules, schema, signature, xml
-from workflow.nfe.access_key import draw_cNF
 from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
 from workflow.nfe.invoice import Product
 from workflow.registrations import registration_of_buyer
@@ -35,14 +34,7 @@ def generate(claim: Claim, tools: Tools) -> Done:
     buyer_ie = registration_of_buyer(claim, tools, detail)
     invoice = build_invoice(detail, issuer=issuer, products=products, issued_on=issued_on, buyer_ie=buyer_ie)
 
-    where = numbers.Range(issuer.cnpj, issuer.tpAmb, issuer.serie, issuer.first_nNF)
-    with tools.store.writing() as connection:
-        if not tools.store.is_ours(connection, claim):
-            # Whoever cancelled the shipment meanwhile has decided about its number: a new one would belong to nobody.
-            raise RetryLater("lease-lost", "the stage took longer than its lease; no number was taken", counts=False)
-        reserved = numbers.reserve(
-            connection, claim.id, claim.turn, where, lambda nNF: draw_cNF(nNF, tools.randbelow), now
-        )
+    reserved = _numbered(claim, tools, seller.series, now)
     place = contingency.in_force(tools, seller)
     numbering = xml.Numbering(nNF=reserved.nNF, cNF=reserved.cNF, dhEmi=now, **(place._asdict() if place else {}))
     signed = signature.signed(xml.render(invoice, numbering, seller.templates), key)
@@ -54,6 +46,23 @@ def generate(claim: Claim, tools: Tools) -> Done:
         access_key=xml.chNFe_of(invoice, numbering),
         reason="; ".join(warnings) or None,
     )
+
+
+def _numbered(claim: Claim, tools: Tools, where: numbers.Range, now: datetime) -> numbers.Reserved:
+    """The shipment's number and cNF; Redis knows the number before anything with it can leave."""
+    highest, provenance = tools.highest.get(*where.key), tools.provenance
+
+    def make_cNF(nNF: int) -> str:
+        notice.check_new(highest, where, nNF)
+        return provenance.cNF(claim.id, claim.turn, where, nNF)
+
+    with tools.store.writing() as connection:
+        if not tools.store.is_ours(connection, claim):
+            # Whoever cancelled the shipment meanwhile has decided about its number: a new one would belong to nobody.
+            raise RetryLater("lease-lost", "the stage took longer than its lease; no number was taken", counts=False)
+        reserved = numbers.reserve(connection, claim.id, claim.turn, where, make_cNF, now)
+    tools.highest.keep(*where.key, reserved.nNF)
+    return reserved
 
 
 def _held_to_the_rules(document: bytes | etree._Element, now: datetime) -> list[str]:

@@ -5,7 +5,7 @@ seller's thousands would stand before another's single shipment there. In the da
 And in a queue of their own: what was just announced, and each further stage of what has begun, overtakes them.
 """
 
-from tasks.app import app, ring, tools, waiting
+from tasks.app import app, ring, tools, waiting, watch
 from workflow.clients.broker import SWEPT as SWEPT_QUEUE
 from workflow.clients.counters import SWEPT
 from workflow.settings import current
@@ -15,6 +15,7 @@ from workflow.settings import current
 def sweep() -> int:
     """Claim the due rows' doorbells in one statement and start their chains; returns how many."""
     settings, kit = current(), tools()
+    watch().over_all()
     room = settings.sweep_limit - waiting()
     count = ring(kit.store.sweep(limit=room, ring_again=settings.ring_again), SWEPT_QUEUE) if room > 0 else 0
     kit.counters.sign(SWEPT)

@@ -21,7 +21,7 @@ from workflow.nfe.access_key import split
 from workflow.nfe.reactions import Reaction, Service, key_in, reaction
 from workflow.nfe.signature import digest_value
 from workflow.states import Stage, State
-from workflow.stops import Side
+from workflow.stops import UNKNOWN_NUMBERS, Side
 from workflow.store import Claim, Left
 from workflow.tools import Tools
 
@@ -95,7 +95,9 @@ def _taken(claim: Claim, tools: Tools, answer: Authorization) -> Done:
     for earlier in tools.store.versions(claim.id, DocumentKind.NFE) if key else ():
         if protocol.chNFe_of(earlier) == key:
             return _ask_again(claim, tools, earlier, answer.cStat)
-    return _refused(answer, also=_give_up(claim, answer.cStat))
+    # Whoever issued it, there may be more of them.
+    refused = _refused(answer, also=_give_up(claim, answer.cStat), stops_seller=True)
+    return replace(refused, stop_code=UNKNOWN_NUMBERS)
 
 
 def _refused(

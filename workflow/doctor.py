@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import DBAPIError
 
-from workflow import key_book, key_source, migrations
+from workflow import key_book, key_source, migrations, notice
 from workflow.clients import broker
 from workflow.clients.mail import MailServer
 from workflow.consume import open_queue
@@ -150,6 +150,12 @@ def _numbers(tools: Tools) -> Iterator[Finding]:
         yield Finding("numbers", "ok", f"{len(standings)} series, gaps: 0")
 
 
+def _highest(tools: Tools) -> Iterator[Finding]:
+    """Whether this database knows every number that was given."""
+    for seller, reason in notice.behind(tools):
+        yield Finding(f"seller {seller}", "failed", reason)
+
+
 def _queue(tools: Tools) -> Iterator[Finding]:
     if not tools.settings.sqs_queue_url:
         return
@@ -179,6 +185,7 @@ CHECKS: dict[str, Check] = {
     "queue": _queue,
     "schema": _schema,
     "numbers": _numbers,
+    "highest": _highest,
     "mail": _mail,
     "sellers": _sellers,
 }

@@ -32,6 +32,9 @@ from workflow.store import Claim, Left, Notice, Settlement, Store, shipment_id
 log = logger(__name__)
 
 NOW = timedelta()
+
+#: What else belongs to the transaction that settles a stage.
+Also = Callable[[Connection, datetime], None]
 _CSTAT = re.compile(r"\d{3,4}")
 
 
@@ -47,9 +50,11 @@ class Done:
     code: str | None = None
     reason: str | None = None
     access_key: str | None = None
-    also: Callable[[Connection, datetime], None] | None = None
+    also: Also | None = None
     #: What was refused is the seller's fault, not the document's: nothing else of it goes out before it is mended.
     stops_seller: bool = False
+    #: What that stop is called, where not by `code`.
+    stop_code: str | None = None
 
 
 #: Why a shipment is cancelled that no person cancels.
@@ -274,7 +279,7 @@ class Engine:
         else:
             log.info("seller mended meanwhile", seller=claim.seller_id, code=code)
 
-    def _held(self, claim: Claim) -> Callable[[Connection, datetime], None]:
+    def _held(self, claim: Claim) -> Also:
         """What belongs to the transaction that stops a shipment for its seller."""
         return partial(self.catalog.release, claim.id, claim.seller_id)
 
@@ -284,9 +289,8 @@ class Engine:
         due = None if done.state in SETTLED else done.after
         also = done.also
         if done.stops_seller:
-            assert also is None  # such a refusal decides nothing about the number
-            self._stop_seller(claim, done.code or "stopped", done.reason or "")
-            also = self._held(claim)
+            self._stop_seller(claim, done.stop_code or done.code or "stopped", done.reason or "")
+            also = _both(done.also, self._held(claim))
         settlement = Settlement(
             state=done.state,
             stop_code=SELLER_STOPPED if done.stops_seller else None,
@@ -335,6 +339,17 @@ class Engine:
             also=self._held(claim) if stop_code == SELLER_STOPPED else None,
         )
         return Outcome(Kind.STOPPED, claim.state, error.code, error.message), settlement
+
+
+def _both(first: Also | None, second: Also) -> Also:
+    """Two things in one transaction."""
+
+    def also(connection: Connection, now: datetime) -> None:
+        if first is not None:
+            first(connection, now)
+        second(connection, now)
+
+    return also
 
 
 def _count(stage: Stage, claim: Claim, outcome: Outcome, *, seconds: float) -> None:

@@ -22,6 +22,7 @@ def ready() -> Tools:
             )
         migrations.upgrade(tools.store.engine)
     key_book.enter(tools.store)
+    _ = tools.provenance  # its secret is to be in the first backup
     return tools
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, bindparam, func, 
 from workflow.crypto import HEAD, VERSION
 from workflow.errors import Misconfigured, NfeError
 from workflow.models import CustomerInvoice as Invoice
-from workflow.models import EncryptionKey, Seller, VendorConnector, Voiding, table
+from workflow.models import EncryptionKey, InstallationSecret, Seller, VendorConnector, Voiding, table
 from workflow.store import DOCUMENT, Store
 
 KEY = table(EncryptionKey)
@@ -49,6 +49,7 @@ SEALED = (
     Sealed(table(Invoice), "sealed", ("connector", "purchase_order_number", "sha256")),
     Sealed(table(Seller), "sealed_secrets", ("id",)),
     Sealed(table(VendorConnector), "sealed_secrets", ("name",)),
+    Sealed(table(InstallationSecret), "sealed", ("name",)),
     *(Sealed(table(Voiding), f"sealed_{name}", ("id",)) for name in ("request", "answer", "proof")),
 )
 

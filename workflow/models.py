@@ -248,7 +248,7 @@ class Number(SQLModel, table=True):
     number: int = Field(primary_key=True)
     shipment_id: str = Field(foreign_key="shipment.id")
     turn: int = 1
-    random_code: str = Field(description="cNF, drawn once")
+    random_code: str = Field(description="cNF, made once")
     status: str = NumberStatus.RESERVED
     access_key: str | None = None
     reserved_at: datetime
@@ -355,6 +355,16 @@ class EncryptionKey(SQLModel, table=True):
 
     id: str = Field(primary_key=True, description="As `workflow.crypto` derives it from the key")
     first_used_at: datetime
+
+
+class InstallationSecret(SQLModel, table=True):
+    """A secret that the installation made for itself, for as long as the database lives; each backup has it."""
+
+    __tablename__ = "installation_secret"
+
+    name: str = Field(primary_key=True)
+    sealed: bytes
+    created_at: datetime
 
 
 class Role(StrEnum):

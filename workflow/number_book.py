@@ -121,6 +121,13 @@ class NumberBook:
             )
         return found
 
+    def ends(self) -> dict[Series, int]:
+        """The next number of every series."""
+        row = SERIES.c
+        with self._store.reading() as connection:
+            found = connection.execute(select(row.cnpj, row.environment, row.series, row.next_number))
+            return {Series(*series): next_number for *series, next_number in found}
+
     def unused_since(self) -> datetime | None:
         """When the oldest number that is still to be voided was reserved."""
         statement = select(func.min(NUMBER.c.reserved_at)).where(NUMBER.c.status == NumberStatus.UNUSED)

@@ -43,7 +43,7 @@ _TAKE: dict[str, Any] = {
 
 
 class Reserved(NamedTuple):
-    """nNF, and the cNF drawn with it."""
+    """nNF, and the cNF made with it."""
 
     nNF: int
     cNF: str
@@ -57,9 +57,14 @@ class Range(NamedTuple):
     series: int
     first: int = 1
 
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Which series it is."""
+        return self.cnpj, self.environment, self.series
+
 
 def reserve(
-    connection: Connection, shipment_id: str, turn: int, where: Range, draw_cNF: Callable[[int], str], now: datetime
+    connection: Connection, shipment_id: str, turn: int, where: Range, make_cNF: Callable[[int], str], now: datetime
 ) -> Reserved:
     """The shipment's number: the one it has, or the series' next, bound to it in the caller's transaction.
 
@@ -69,10 +74,18 @@ def reserve(
     if mine is not None:
         return mine
     nNF = _take(connection, where)
-    cNF = draw_cNF(nNF)
+    cNF = make_cNF(nNF)
     bound = {"number": nNF, "shipment_id": shipment_id, "turn": turn, "random_code": cNF, "reserved_at": now}
     connection.execute(_BIND, _key(where) | bound | {"status": NumberStatus.RESERVED})
     return Reserved(nNF, cNF)
+
+
+def next_of(connection: Connection, where: Range) -> int | None:
+    """The series' next number; None where none was ever taken."""
+    row = SERIES.c
+    mine = (row.cnpj == where.cnpj, row.environment == where.environment, row.series == where.series)
+    found: int | None = connection.execute(select(row.next_number).where(*mine)).scalar_one_or_none()
+    return found
 
 
 def decide(

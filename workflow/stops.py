@@ -19,6 +19,9 @@ class Side(StrEnum):
 
 BOTH = frozenset(Side)
 
+#: There are numbers of the seller's series that this database does not know (`workflow.notice`).
+UNKNOWN_NUMBERS = "unknown-numbers"
+
 #: The sides of a stop by the form of its code; a code of no form here stops both.
 _SIDES: Mapping[str, frozenset[Side]] = {
     "lwa-*": frozenset({Side.AMAZON}),

@@ -26,6 +26,7 @@ from workflow.clients.amazon_tokens import RedisTokenCache, Tokens
 from workflow.clients.barrier import MisuseBarrier
 from workflow.clients.counters import Counters
 from workflow.clients.delivery import OPERATIONS, DeliveryClient
+from workflow.clients.highest import HighestNumbers
 from workflow.clients.notifications_api import NotificationsApi
 from workflow.clients.pace import Pace
 from workflow.clients.rate_limit import Level, Plan, RateLimiter
@@ -42,6 +43,8 @@ from workflow.nfe.certificate import SigningKey, load_pfx
 from workflow.nfe.invoice import Issuer
 from workflow.nfe.signature import agrees_with_signxml
 from workflow.nfe.xml import TemplateSet
+from workflow.numbers import Range
+from workflow.provenance import Provenance
 from workflow.settings import Settings
 from workflow.stops import Side
 from workflow.store import Claim, Store, connect
@@ -196,6 +199,16 @@ class Tools:
         return Standby(self.redis)
 
     @cached_property
+    def highest(self) -> HighestNumbers:
+        """The highest number that was given in each series, as Redis knows it."""
+        return HighestNumbers(self.redis)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What makes a sale's cNF."""
+        return Provenance.of(self.store)
+
+    @cached_property
     def http(self) -> requests.Session:
         """Connections to Amazon, shared by all sellers."""
         session = requests.Session()
@@ -203,7 +216,7 @@ class Tools:
         return session
 
     def randbelow(self, limit: int) -> int:
-        """A random number below the limit, for cNF."""
+        """A random number below the limit."""
         return secrets.randbelow(limit)
 
     def batch_id(self) -> str:
@@ -299,6 +312,12 @@ class SellerTools:
     def uf(self) -> str:
         """Whose SEFAZ."""
         return self.issuer.address.uf
+
+    @property
+    def series(self) -> Range:
+        """Where its notes are numbered."""
+        issuer = self.issuer
+        return Range(issuer.cnpj, issuer.tpAmb, issuer.serie, issuer.first_nNF)
 
     @property
     def svc(self) -> int:

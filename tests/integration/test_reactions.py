@@ -18,6 +18,7 @@ from workflow.numbers import NUMBER
 from workflow.sandbox.sefaz_book import Authorised
 from workflow.sandbox.shipments import SELLER_CNPJ, SELLER_ID
 from workflow.states import State
+from workflow.stops import UNKNOWN_NUMBERS
 from workflow.store import SHIPMENT
 from workflow.void_numbers import Answered, void
 
@@ -94,9 +95,10 @@ def burnt(desk: Desk, cStat: str) -> None:
 
 
 def taken(desk: Desk, cStat: str) -> None:
-    """REJECTED, and its number is another note's: the next document has the next one."""
+    """REJECTED, its number is another note's, and the seller stops; resumed, the next document has the next one."""
     id, outcome = answered(desk, cStat)
-    assert (outcome.state, outcome.code) == (State.REJECTED, cStat)
+    assert (outcome.state, outcome.code, seller_stop(desk)) == (State.REJECTED, cStat, UNKNOWN_NUMBERS)
+    desk.tools.catalog.resume_seller(SELLER_ID, actor="maria")
     first, second = again(desk, id)
     assert (first[1], second[0] > first[0], second[1]) == (USED, True, USED)
 
@@ -402,7 +404,8 @@ def test_539_of_another_programs_note_leads_to_the_next_number(desk: Desk) -> No
     outcome = desk.go(id)
     assert (outcome.state, outcome.code) == (State.REJECTED, "539")
     assert key in str(outcome.reason)
-    desk.tools.store.retry(id, actor="maria")
+    assert seller_stop(desk) == UNKNOWN_NUMBERS  # whoever issued it may have issued more
+    desk.tools.catalog.resume_seller(SELLER_ID, actor="maria")
     desk.go_to(id, State.AUTHORIZED)
     first, second = desk.numbers(id)
     assert (first, second[1], second[0] > number) == ((number, USED), USED, True)
@@ -437,6 +440,7 @@ def test_a_key_whose_number_another_has_leads_to_the_next_number(desk: Desk, cSt
     desk.sefaz.book.change({"other_key": cStat})
     outcome = desk.go(id)
     assert (outcome.state, outcome.code) == (State.REJECTED, "539")  # SEFAZ says who has it when the note is sent
+    desk.tools.catalog.resume_seller(SELLER_ID, actor="maria")
     first, second = again(desk, id)
     assert (first, second[0] > number) == ((number, USED), True)
 

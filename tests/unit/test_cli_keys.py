@@ -44,15 +44,15 @@ def test_a_rotation_from_its_first_command_to_the_old_keys_end(nfe: Nfe, shipmen
     assert keys(tmp_path) == [new, old]
     assert stat.S_IMODE((tmp_path / "data" / KEY_FILE).stat().st_mode) == 0o600
     status, message = said(nfe)
-    assert (status, message.partition("; ")[2]) == ("warning", "2 stored fields are under older keys: nfe keys reseal")
+    assert (status, message.partition("; ")[2]) == ("warning", "3 stored fields are under older keys: nfe keys reseal")
 
-    assert nfe("keys", "reseal", "--dry-run").lines == ["2 stored fields would be sealed anew"]
-    assert [(row["key"], row["sealed"]) for row in nfe("keys", "list", "--json").json()] == [(now, 0), (was, 2)]
+    assert nfe("keys", "reseal", "--dry-run").lines == ["3 stored fields would be sealed anew"]
+    assert [(row["key"], row["sealed"]) for row in nfe("keys", "list", "--json").json()] == [(now, 0), (was, 3)]
     assert nfe("keys", "reseal").lines == [
-        f"2 stored fields sealed anew with key {now}",
+        f"3 stored fields sealed anew with key {now}",
         "the older keys seal nothing any more: they can go once every part was restarted",
     ]
-    assert [(row["key"], row["sealed"]) for row in nfe("keys", "list", "--json").json()] == [(now, 2), (was, 0)]
+    assert [(row["key"], row["sealed"]) for row in nfe("keys", "list", "--json").json()] == [(now, 3), (was, 0)]
     (tmp_path / "data" / KEY_FILE).write_text(new)
     assert nfe("xml", shipment, "--kind", "notification").code == 0
     assert said(nfe)[0] == "ok"

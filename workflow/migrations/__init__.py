@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, Engine, inspect, text
 
 #: What `alembic_version` must hold for this version of the code.
-HEAD = "0008"
+HEAD = "0009"
 #: Any number, the same in all processes: one migrates, the others wait (PostgreSQL's advisory lock).
 LOCK = 5_500_400
 

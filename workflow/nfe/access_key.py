@@ -4,10 +4,11 @@ cUF 2, AAMM 4, CNPJ 14, mod 2, serie 3, nNF 9, tpEmis 1, cNF 8, cDV 1. The CNPJ,
 since July 2026: the check digit counts each character as its ASCII code less 48.
 """
 
+import hmac
 import re
 from collections.abc import Callable
 from datetime import date
-from itertools import cycle, pairwise
+from itertools import count, cycle, pairwise
 from operator import mul
 from typing import NamedTuple
 
@@ -87,6 +88,23 @@ def draw_cNF(nNF: int, randbelow: Callable[[int], int]) -> str:
         cNF = f"{randbelow(100_000_000):08d}"
         if not is_weak_cNF(cNF, nNF):
             return cNF
+
+
+def derived_cNF(secret: bytes, nNF: int, *about: object) -> str:
+    """Eight digits that look drawn, and are the same again for the same facts: HMAC-SHA-256 under the secret.
+
+    Whoever has the secret can tell whether a key belongs to these facts, nobody else can guess it.
+
+    >>> derived_cNF(b"secret", 7, "A1SELLER/FBA15DJ8K1", 1), derived_cNF(b"secret", 8, "A1SELLER/FBA15DJ8K1", 1)
+    ('85499486', '03412751')
+    """
+    attempts = count()
+
+    def draw(limit: int) -> int:
+        facts = "\0".join(str(fact) for fact in (*about, nNF, next(attempts)))
+        return int.from_bytes(hmac.digest(secret, facts.encode(), "sha256"), "big") % limit
+
+    return draw_cNF(nNF, draw)
 
 
 def is_weak_cNF(cNF: str, nNF: int) -> bool:

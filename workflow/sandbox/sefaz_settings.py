@@ -33,8 +33,8 @@ class SefazSettings(BaseModel):
     dig_val: bool = True
     #: NT 2018.005: some units answer an equal key and digest with the protocol instead of 204.
     duplicate_with_protocol: bool = False
-    #: What a unit says to a key whose number another key holds.
-    other_key: Literal["217", "561", "562", "613"] = "217"
+    #: What a unit says to a key whose number another key holds: 562 is MOC 7.0's (J04), and names the key.
+    other_key: Literal["217", "561", "562", "613"] = "562"
     #: Answer 103 and a receipt in spite of indSinc=1, as a unit may.
     async_batches: bool = False
     #: How long a batch waits until it is processed: without a receipt it is answered 105, its key 217 till then.

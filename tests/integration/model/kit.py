@@ -1,6 +1,5 @@
 """An installation in this process: a database in memory, and tools whose other sides are a world's."""
 
-import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from tests.integration.model.fate import Clock
 from tests.integration.model.world import World
 from workflow.clients.rate_limit import Plan
 from workflow.nfe.certificate import SigningKey
+from workflow.provenance import Provenance
 from workflow.sandbox import shipments
 from workflow.settings import Settings
 from workflow.stops import Side
@@ -73,6 +73,22 @@ class FrailStore(Store):
             self.world.point(in_database=True)
 
 
+class Marks:
+    """The highest numbers, as a Redis that never forgets knows them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int], int] = {}
+
+    def get(self, *series: Any) -> int | None:
+        """The highest number given there."""
+        return self._known.get(series)
+
+    def keep(self, cnpj: str, environment: int, series: int, nNF: int) -> None:
+        """Remember one."""
+        where = (cnpj, environment, series)
+        self._known[where] = max(self._known.get(where, 0), nNF)
+
+
 class Kit(Tools):
     """A worker's tools, with this world's clients and limiter."""
 
@@ -83,10 +99,8 @@ class Kit(Tools):
         self._read_at = world.clock()
         vars(self)["store"] = store
         vars(self)["limiter"] = Permits(world.clock)
-
-    def randbelow(self, limit: int) -> int:
-        """What a search can repeat."""
-        return random.randrange(limit)
+        vars(self)["highest"] = Marks()
+        vars(self)["provenance"] = Provenance(b"what a search can repeat", world.clock())
 
     def seller(self, id: str, side: Side | None = None) -> SellerTools:
         """The real seller, but for its clients; the key is parsed once for all. A row is fresh for one moment."""

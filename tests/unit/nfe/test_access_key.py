@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow.nfe.access_key import access_key, draw_cNF, is_valid, split
+from workflow.nfe.access_key import access_key, derived_cNF, draw_cNF, is_valid, split
 
 
 @given(
@@ -39,6 +39,25 @@ def test_parts_of_the_wrong_width_make_no_key() -> None:
 def test_a_weak_code_is_drawn_again() -> None:
     drawn = iter([0, 11_111_111, 12_345_678, 77, 48_210_937])
     assert draw_cNF(77, lambda limit: next(drawn)) == "48210937"
+
+
+def test_a_derived_code_is_the_same_for_the_same_facts_and_another_for_any_other() -> None:
+    facts = [
+        (b"one", 7, "A/1", 1),
+        (b"two", 7, "A/1", 1),
+        (b"one", 8, "A/1", 1),
+        (b"one", 7, "A/2", 1),
+        (b"one", 7, "A/1", 2),
+    ]
+    codes = [derived_cNF(*fact) for fact in facts]
+    assert codes == [derived_cNF(*fact) for fact in facts]
+    assert len(set(codes)) == len(facts)
+
+
+def test_a_derived_code_is_never_weak(monkeypatch: pytest.MonkeyPatch) -> None:
+    weak = iter([(11_111_111).to_bytes(32, "big"), (7).to_bytes(32, "big"), (48_210_937).to_bytes(32, "big")])
+    monkeypatch.setattr("hmac.digest", lambda *_: next(weak))
+    assert derived_cNF(b"secret", 7, "A/1", 1) == "48210937"
 
 
 def test_a_code_keeps_its_leading_zeros() -> None:

@@ -186,7 +186,7 @@ def test_the_same_number_with_another_key_is_539_and_names_the_key(seller: Selle
     result = seller.ask("NFeAutorizacao4", batch(second))
     assert decided(result) == "539"
     assert key_in(first) in (result.findtext(f".//{NFE}infProt/{NFE}xMotivo") or "")
-    assert decided(seller.consult(key_in(second))) == "217"
+    assert decided(seller.consult(key_in(second))) == "562"
 
 
 def test_a_rejected_number_stays_free(seller: Seller, note: Draw) -> None:

@@ -92,6 +92,7 @@ def test_a_sweep_leaves_as_much_unrung_as_waits_in_the_broker(
         for number in range(waits):
             connection.SimpleQueue(queue).put(number)
         monkeypatch.setattr(sweep_task, "tools", lambda: SimpleNamespace(store=Held(), counters=Signs()))
+        monkeypatch.setattr(sweep_task, "watch", lambda: SimpleNamespace(over_all=lambda: None))
         monkeypatch.setattr(sweep_task, "current", lambda: Settings(sweep_limit=10))
         sweep_task.sweep()
         monkeypatch.setattr(sweep_task, "current", lambda: Settings(sweep_limit=5))
