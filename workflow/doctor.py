@@ -15,6 +15,7 @@ from workflow.errors import NfeError
 from workflow.models import NumberStatus
 from workflow.nfe import schema
 from workflow.nfe.signature import agrees_with_signxml
+from workflow.nfe.state_registration import is_ie
 from workflow.number_book import BRASILIA, WARNING_DAY, NumberBook, void_by
 from workflow.purge import REMOVED
 from workflow.tools import Tools
@@ -123,6 +124,9 @@ def _seller(tools: Tools, id: str, stop_code: str | None, stop_reason: str | Non
     left = seller.signing_key.not_valid_after - tools.store.now()
     status = "ok" if left.days > WARN_DAYS else "warning"
     yield Finding(name, status, f"A1 certificate valid for {left.days} days, tpAmb {seller.issuer.tpAmb}")
+    if seller.issuer.ie.isdigit() and not is_ie(seller.uf, seller.issuer.ie):
+        message = f"ie has a wrong length or wrong check digits for {seller.uf}: SEFAZ would refuse it (209)"
+        yield Finding(name, "warning", message)
     if not agrees_with_signxml(seller.signing_key):
         yield Finding(name, "warning", "signs by signxml alone, which is slower; report it with: pip freeze")
     seller.templates.compile_all()

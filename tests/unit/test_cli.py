@@ -260,6 +260,15 @@ def test_the_doctor_says_which_sellers_template_is_wrong(
     assert any(one["status"] == "failed" and "infAdic.xml.j2" in one["message"] for one in found)
 
 
+def test_the_doctor_warns_of_a_registration_that_is_none(nfe: Nfe, seller: str, seller_file: Path) -> None:
+    assert "check digits" not in nfe("doctor", "--json").out
+    text = seller_file.read_text(encoding="utf-8")
+    seller_file.write_text(text.replace('ie = "110042490114"', 'ie = "110042490115"'), encoding="utf-8")
+    assert nfe("seller", "add", seller_file).code == 0
+    (told,) = [one for one in nfe("doctor", "--json").json() if "check digits for SP" in one["message"]]
+    assert (told["check"], told["status"]) == (f"seller {seller}", "warning")
+
+
 def test_the_doctor_warns_where_only_signxml_signs(nfe: Nfe, seller: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signature, "_SIGNED_INFO", signature._SIGNED_INFO.replace(b"Transforms>", b"Transform>"))
     ran = nfe("doctor", "--json")

@@ -15,7 +15,7 @@ SELLER = f"""
 seller_id = "A1TESTSELLER"
 name = "Loja Teste Ltda"
 cnpj = "{CNPJ}"
-ie = "111111111111"
+ie = "110042490114"
 crt = 1
 tpAmb = 2
 

@@ -17,7 +17,7 @@ ISSUER: dict[str, Any] = {
     "name": "Empresa Teste Ltda",
     "trade_name": "Loja Teste",
     "cnpj": "99.999.999/0001-91",
-    "ie": "111.111.111.111",
+    "ie": "110.042.490.114",
     "crt": 1,
     "address": {
         "street": "Rua Teste",

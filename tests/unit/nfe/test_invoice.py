@@ -11,7 +11,7 @@ ISSUER: dict[str, Any] = {
     "seller_id": "A1",
     "name": "Empresa",
     "cnpj": "99999999000191",
-    "ie": "111111111111",
+    "ie": "110042490114",
     "crt": 1,
     "address": ADDRESS,
 }

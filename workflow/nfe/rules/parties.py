@@ -1,6 +1,6 @@
-"""Who: the buyer, the places of withdrawal and delivery, those who may download. No value of theirs is told."""
+"""Who: issuer, buyer, the places of withdrawal and delivery, those who may download. No value of theirs is told."""
 
-from workflow.nfe import tax_ids
+from workflow.nfe import state_registration, tables, tax_ids
 from workflow.nfe.rules.note import Group, is_sale
 from workflow.nfe.rules.rulebook import Applies, rule
 
@@ -9,6 +9,7 @@ HOMOLOGATION_NAME = "NF-E EMITIDA EM AMBIENTE DE HOMOLOGACAO - SEM VALOR FISCAL"
 
 _WRONG_CNPJ = "CNPJ has wrong check digits"
 _WRONG_CPF = "CPF has wrong check digits, or is one digit repeated"
+_WRONG_IE = "IE has a wrong length or wrong check digits for {uf}"
 
 
 def _wrong_cnpj(group: Group) -> str | None:
@@ -17,6 +18,19 @@ def _wrong_cnpj(group: Group) -> str | None:
 
 def _wrong_cpf(group: Group) -> str | None:
     return _WRONG_CPF if group.value("CPF") and not tax_ids.is_cpf(group.value("CPF")) else None
+
+
+def _wrong_ie(group: Group, uf: str) -> str | None:
+    """Words (ISENTO) have no check digits, nor has a state that is none."""
+    ie = group.value("IE")
+    is_asked = ie.isdigit() and uf in tables.ufs()
+    return _WRONG_IE.format(uf=uf) if is_asked and not state_registration.is_ie(uf, ie) else None
+
+
+@rule("209", field="C17-20", each="emit", applies=Applies.SECONDARY)
+def the_issuers_ie_is_one(emit: Group) -> str | None:
+    """Its check digits, by the formula of its state."""
+    return _wrong_ie(emit, emit.value("enderEmit/UF"))
 
 
 @rule("208", field="E02-10", each="dest")
@@ -74,6 +88,12 @@ def a_contributor_has_an_ie(note: Group) -> str | None:
 def the_exempt_has_no_ie(note: Group) -> str | None:
     """indIEDest 2 allows no IE."""
     return "indIEDest is 2, IE is there" if note.value("dest/indIEDest") == "2" and note.value("dest/IE") else None
+
+
+@rule("210", field="E17-50", each="dest", applies=Applies.SECONDARY)
+def the_buyers_ie_is_one(dest: Group) -> str | None:
+    """Its check digits, by the formula of its state."""
+    return _wrong_ie(dest, dest.value("enderDest/UF"))
 
 
 @rule("512", field="F02-10", each="retirada", applies=Applies.OPTIONAL)

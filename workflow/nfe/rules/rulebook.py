@@ -28,6 +28,8 @@ class Applies(StrEnum):
     MANDATORY = "mandatory"
     #: "Facultativa": each UF decides whether it looks.
     OPTIONAL = "optional"
+    #: Mandatory, and known to us by secondary sources only: what SEFAZ would accept is not refused for them.
+    SECONDARY = "secondary"
     #: "Implementação futura": written, in no production yet.
     FUTURE = "future"
     #: No rule of SEFAZ: the document contradicts itself, or an amount is a cent off.

@@ -67,6 +67,8 @@ PLACES = {
 }
 
 PARTIES = {
+    "the_issuers_ie_is_one": Case("simples", {"emit/IE": "110042490115"}),
+    "the_buyers_ie_is_one": Case("simples", {"dest/IE": "0623079040082"}, {"dest/IE": "0623079040081"}),
     "the_buyers_cnpj_is_one": Case("simples", {"dest/CNPJ": "15436940000104"}, {"dest/CNPJ": "15436940000103"}),
     "the_buyers_cpf_is_one": Case("simples", {"dest/CPF": "11111111111"}),
     "the_buyer_has_a_name": Case("simples", {"dest/xNome": None}),

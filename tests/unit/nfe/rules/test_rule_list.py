@@ -12,8 +12,6 @@ LIST = Path(__file__).parents[5] / "shared" / "nfe" / "local_rules_b2c_mod55.csv
 
 #: Not decided from the document, or not a rule any more.
 LEFT_OUT = {
-    "209": "check digits of state registrations: 27 formulas, no verified source for each; a false alarm stops a sale",
-    "210": "as 209, of the buyer",
     "252": "the environment is the address it is sent to, not in the document",
     "180": "the regime at the Receita Federal is not in the document",
     "481": "the regime at the UF is not in the document",
