@@ -106,6 +106,7 @@ def configuration(chosen: settings.Settings) -> dict[str, Any]:
     return {
         "broker_url": chosen.resolved_broker_url,
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
         # A broker that refuses (full, or a replica for the moment) is one that is away: the worker waits, and stays.
         "broker_channel_error_retry": True,
         **_broker_options(chosen.broker_url),

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -210,9 +210,14 @@ def rabbitmq() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def free_ports(*names: str) -> dict[str, int]:
+    """A free port for each."""
+    with ExitStack() as stack:
+        return {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for name in names}
+
+
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])
+    return free_ports("it")["it"]
 
 
 def _await_port(port: int, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -36,7 +36,7 @@ from workflow.cli_options import MaybeSeller, Seller, Shipment, Shipments, state
 from workflow.engine import Reception
 from workflow.errors import Invalid, NfeError
 from workflow.input_file import MEGABYTE, content_of, standard_input
-from workflow.installation import me, ready
+from workflow.installation import me, patiently, ready, told
 from workflow.key_source import new_key
 from workflow.mends import Trouble, trouble_of
 from workflow.models import REISSUE, DocumentKind
@@ -112,7 +112,7 @@ def run(*, ring: Ring = _no_ring) -> None:
     except OSError as error:
         _fail(f"unusable-file: {error.filename or 'a file or connection'}: {error.strerror or error}; see NFE_DATA_DIR")
     except DBAPIError as error:
-        _fail(f"database-unavailable: {_first_line(error.orig)}; see NFE_DATABASE_URL, then: nfe doctor")
+        _fail(f"database-unavailable: {told(error)}")
 
 
 def _check_arguments() -> None:
@@ -124,10 +124,6 @@ def _check_arguments() -> None:
 def _fail(message: str) -> None:
     display.errors.print(f"nfe: {message}", style="red")
     sys.exit(1)
-
-
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or ["no answer"])[0][:200]
 
 
 def _one(tools: Tools, name: str) -> str:
@@ -168,14 +164,16 @@ def up(
     for part in parts or ():
         if part not in known:
             raise typer.BadParameter(f"{part} is no part; one of {', '.join(known)}", param_hint="PARTS")
-    tools = ready()
-    tools.check_messages()
-    if not tools.settings.is_embedded:  # that one is ours to start
-        tools.check_broker()
-    say = logs.logger("nfe.up").info if tools.settings.log_format == "json" else print
-    if not parts or Part.WEB in parts:
-        _see_to_a_user(tools, say)
-    processes.up(tools.settings, parts or (), say=say)
+    chosen = settings.current()
+    say = logs.logger("nfe.up").info if chosen.log_format == "json" else print
+    if parts != [Part.METRICS]:  # whoever asks that one is told what is away
+        tools = patiently(ready)
+        patiently(tools.check_messages)
+        if not chosen.is_embedded:  # that one is ours to start
+            patiently(tools.check_broker)
+        if not parts or Part.WEB in parts:
+            _see_to_a_user(tools, say)
+    processes.up(chosen, parts or (), say=say)
 
 
 @app.command()
@@ -183,7 +181,7 @@ def web() -> None:
     """Serve the operator's page until SIGTERM; `nfe up` does so too."""
     from workflow.web import server
 
-    tools = ready()
+    tools = patiently(ready)
     _see_to_a_user(tools, print)
     server.serve(tools, _ring)
 
@@ -250,7 +248,7 @@ def consume() -> None:
     """Take notifications off the SQS queue until SIGTERM; each is in the database before it leaves the queue."""
     from workflow.consume import run as consume_queue
 
-    consume_queue(ready(), ring=_ring)
+    consume_queue(patiently(ready), ring=_ring)
 
 
 @app.command()

@@ -33,6 +33,10 @@ class Misconfigured(NfeError):
     """The installation cannot start: a setting is missing or wrong."""
 
 
+class Away(Misconfigured):
+    """The installation cannot start yet: what it needs is away, and may come."""
+
+
 class Invalid(NfeError):
     """Invalid here: trying again changes nothing until a person mends the data."""
 

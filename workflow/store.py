@@ -25,11 +25,12 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    make_url,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from workflow import statements
@@ -43,6 +44,12 @@ from workflow.states import REFETCH, RETRY, SETTLED, Stage, State
 SQLITE_BUSY_TIMEOUT = 30
 #: How long a connection may rest and still be used without asking whether it lives, in seconds.
 UNASKED = 5.0
+#: How long PostgreSQL may take to be connected to, and to take what it is sent (ms); and how its death is noticed while
+#: we wait: asked after 30 s, three times. What NFE_DATABASE_URL says otherwise goes first.
+ALIVE: dict[str, Any] = {
+    "connect_timeout": 10, "tcp_user_timeout": 30_000,
+    "keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
+}  # fmt: skip
 #: Due rows among which a sweep chooses fairly, oldest first: more than one seller's worst day.
 SWEPT_FRONT = 50_000
 #: How often the offset of the database's clock is measured again, in seconds.
@@ -153,9 +160,33 @@ def connect(url: str) -> Engine:
         raise Misconfigured("bad-database-url", "NFE_DATABASE_URL is no SQLAlchemy URL; mend it") from error
 
 
+def is_away(engine: Engine, error: DBAPIError) -> bool:
+    """Whether the server cannot be reached, or takes nobody for the moment; a login that it refuses is neither."""
+    of_tls = "SSL" in str(error.orig) or "certificate" in str(error.orig)
+    if engine.dialect.name != "postgresql" or of_tls or not isinstance(error, OperationalError):
+        return False
+    # Its texts may be in any language; this is what `pg_isready` asks.
+    driver: Any = engine.dialect.loaded_dbapi
+    known = {one.keyword.decode() for one in driver.pq.Conninfo.get_defaults()}
+    wanted = ALIVE | dict(engine.dialect.create_connect_args(engine.url)[1])
+    asked = driver.conninfo.make_conninfo(**{name: value for name, value in wanted.items() if name in known})
+    answer = driver.pq.PGconn.ping(asked.encode())
+    return answer in (driver.pq.Ping.NO_RESPONSE, driver.pq.Ping.REJECT) or _takes_us(engine)
+
+
+def _takes_us(engine: Engine) -> bool:
+    """Whether it has come meanwhile."""
+    try:
+        with engine.connect():
+            return True
+    except DBAPIError:
+        return False
+
+
 def _server(url: str) -> Engine:
     engine = create_engine(
         url,
+        connect_args={name: value for name, value in ALIVE.items() if name not in make_url(url).query},
         hide_parameters=True,
         pool_size=5,
         max_overflow=5,

@@ -131,28 +131,27 @@ class Tools:
     def redis(self) -> redis.Redis:
         """Redis, for permits and shared tokens."""
         url = self.settings.resolved_redis_url.replace("redis+socket://", "unix://")
+        alive = {} if url.startswith("unix://") else {"socket_keepalive": True}
         try:
             # One more try at once, for a connection that died of idleness; redis-py's own retries would hold a worker
             # for seconds that the row's `due_at` gives for nothing.
             return redis.Redis.from_url(
-                url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30, retry=Retry(NoBackoff(), 1)
-            )
+                url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30, retry=Retry(NoBackoff(), 1),
+                **alive,
+            )  # fmt: skip
         except ValueError as error:
             raise Misconfigured("bad-redis-url", "NFE_REDIS_URL is no redis:// or rediss:// URL; mend it") from error
 
     def check_messages(self) -> None:
-        """Raise Misconfigured when the messages have a broker of their own, and it does not answer."""
+        """Raise Away or Misconfigured when the messages have a broker of their own, and it does not answer."""
         if self.settings.broker_url:
             broker.waiting(self.settings.broker_url)
 
     def check_broker(self) -> None:
-        """Raise Misconfigured when the broker does not answer, or would throw messages away once it is full."""
-        try:
+        """Raise Away when the broker does not answer, Misconfigured when it would throw messages away once full."""
+        with broker.meaning("NFE_REDIS_URL", "start it (`nfe up` the embedded one), or mend NFE_REDIS_URL"):
             # A hosted one tells it here though its CONFIG is closed.
             policy = dict(self.redis.info("memory")).get("maxmemory_policy")
-        except RedisError as error:
-            message = "the broker does not answer; start it (`nfe up` the embedded one), or mend NFE_REDIS_URL"
-            raise Misconfigured("broker-unavailable", message) from error
         if policy not in (None, broker.KEEPS):
             message = f"the broker's maxmemory-policy is {policy}: it throws messages away; set noeviction"
             raise Misconfigured("broker-evicts", message)

@@ -10,7 +10,6 @@ import pty
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,8 @@ from urllib.parse import urljoin
 
 import pytest
 import requests
+
+from tests.servers import free_ports
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -203,12 +204,6 @@ def until(true: Callable[[], bool], what: str, timeout: float = 60) -> None:
     while not true():
         assert time.monotonic() < deadline, what
         time.sleep(0.1)
-
-
-def free_ports(*names: str) -> dict[str, int]:
-    """A free port for each."""
-    with ExitStack() as stack:
-        return {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for name in names}
 
 
 @pytest.fixture

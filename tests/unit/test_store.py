@@ -674,6 +674,18 @@ def test_a_connection_that_the_server_ended_is_replaced(
     assert row_of(store, id).tries == 1
 
 
+def test_a_connection_has_a_time_to_be_made_and_keepalives_unless_its_url_says_otherwise(
+    store: Store, database_url: str
+) -> None:
+    if store.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite is no server")
+    with another_store(f"{database_url}&keepalives_idle=7") as other, other.reading() as connection:
+        asked = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+    assert {name: asked[name] for name in ("connect_timeout", "keepalives_idle", "tcp_user_timeout")} == {
+        "connect_timeout": "10", "keepalives_idle": "7", "tcp_user_timeout": "30000",
+    }  # fmt: skip
+
+
 def test_a_history_line_needs_its_shipment(store: Store) -> None:
     line = {"shipment_id": "NOBODY/X", "seq": 1, "at": datetime.now(UTC), "stage": "receive", "state": "RECEIVED"}
     with pytest.raises(Exception, match=r"(?i)foreign key"), store.writing() as connection:

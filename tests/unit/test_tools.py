@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.servers import Valkey
+from workflow.clients import broker
 from workflow.clients.amazon import AmazonClient
 from workflow.clients.amazon_tokens import Tokens
 from workflow.clients.delivery import DeliveryClient
 from workflow.clients.selling_partner import Throttled
-from workflow.errors import Misconfigured, RetryLater
+from workflow.errors import Away, Misconfigured, RetryLater
 from workflow.sandbox.shipments import demo_seller
 from workflow.settings import Settings
 from workflow.tools import SellerSecrets, SellerTools, Tools
@@ -70,3 +72,19 @@ def test_a_broker_that_does_not_answer_is_told(tools: Tools) -> None:
     vars(tools)["redis"] = redis.Redis(port=1)
     with pytest.raises(Misconfigured, match="broker-unavailable"):
         tools.check_broker()
+
+
+def test_a_broker_that_refuses_the_login_is_no_broker_that_is_away(tmp_path: Path) -> None:
+    server = Valkey()
+    try:
+        with server.client() as client:
+            client.config_set("requirepass", "secret")
+        with pytest.raises(Misconfigured, match=r"broker-login: .* NFE_REDIS_URL") as refused:
+            Tools(Settings(data_dir=tmp_path, redis_url=server.url)).check_broker()
+        with pytest.raises(Misconfigured, match=r"broker-login: .* NFE_BROKER_URL"):
+            broker.waiting(server.url)
+    finally:
+        server.stop()
+    assert not isinstance(refused.value, Away)
+    with pytest.raises(Away, match="broker-unavailable"):
+        Tools(Settings(data_dir=tmp_path, redis_url=server.url)).check_broker()

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from amqp import Connection
-from amqp.exceptions import AMQPError, NotFound
+from amqp.exceptions import AccessRefused, AMQPError, NotAllowed, NotFound
 
-from workflow.errors import Misconfigured
+from workflow.errors import Away, Misconfigured
 
 #: Seconds to connect, and to an answer.
 TIMEOUT = 5.0
@@ -42,7 +42,7 @@ def tls(url: str) -> dict[str, Any] | None:
 
 
 def waiting(url: str, queue: str) -> int:
-    """How many messages stand in the queue and have reached no worker; raise Misconfigured where nobody answers."""
+    """How many messages stand in the queue and have reached no worker; raise Away where nobody answers."""
     with _connected(url) as connection:
         try:
             return int(connection.channel().queue_declare(queue, passive=True).message_count)
@@ -67,8 +67,14 @@ def _connected(url: str) -> Iterator[Connection]:
         connection.connect()
         yield connection
         connection.close()
+    except (AccessRefused, NotAllowed) as error:
+        message = f"the broker at {parts.hostname} refuses the login; mend user, password and vhost in NFE_BROKER_URL"
+        raise Misconfigured("broker-login", message) from error
+    except ssl.SSLError as error:
+        message = f"TLS with the broker at {parts.hostname} fails; mend NFE_BROKER_URL, or SSL_CERT_FILE"
+        raise Misconfigured("broker-tls", message) from error
     except (AMQPError, OSError) as error:
-        raise Misconfigured(
+        raise Away(
             "broker-unavailable",
             f"the broker at {parts.hostname} does not answer ({type(error).__name__}); start it,"
             " or mend NFE_BROKER_URL",
