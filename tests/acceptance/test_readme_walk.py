@@ -283,6 +283,14 @@ def printed(walk: Walk) -> None:
     assert (walk.folder / "DB9JxG0MS.pdf").read_bytes().startswith(b"%PDF")
 
 
+def examined_as_shown(walk: Walk) -> None:
+    """The doctor finds what the README shows, and no more."""
+    shown = next(text for _, text in BLOCKS if text.startswith("check  "))
+    _, said = walk.run("nfe doctor")
+    rows = [re.split(r"\t|  +", line, maxsplit=2)[:2] for line in shown.splitlines()]
+    assert [line.split("\t")[:2] for line in said.splitlines()] == rows
+
+
 def invoice_held(walk: Walk) -> None:
     """A vendor's invoice at the local Amazon, as the README's table tells it."""
     created = datetime.now(UTC) - timedelta(hours=3)
@@ -292,7 +300,11 @@ def invoice_held(walk: Walk) -> None:
 
 
 #: What is looked at before and after a line.
-BEFORE = {"nfe show DB9JxG0MS": found_by_a_person, "nfe customer-invoices pull": invoice_held}
+BEFORE = {
+    "nfe doctor": examined_as_shown,
+    "nfe show DB9JxG0MS": found_by_a_person,
+    "nfe customer-invoices pull": invoice_held,
+}
 AFTER = {"nfe danfe DB9JxG0MS -o DB9JxG0MS.pdf": printed}
 
 
