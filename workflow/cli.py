@@ -7,10 +7,11 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy.exc import DBAPIError
+from typer.core import TyperCommand, TyperGroup
 
 from workflow import (
     cli_archive,
@@ -48,12 +49,43 @@ from workflow.store import Due
 from workflow.tools import Tools
 from workflow.withdrawal import withdraw
 
-if TYPE_CHECKING:
-    pass
-
 Ring = Callable[[Due], None]
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+#: The commands as `nfe --help` lists them: by what they are for, in the order of need.
+ROOMS = {
+    "Run": ("demo", "up", "web", "doctor", "migrate", "sandbox"),
+    "Sellers": ("seller", "products", "notifications", "customer-invoices"),
+    "Shipments": (
+        "receive",
+        "consume",
+        "reconcile",
+        "list",
+        "show",
+        "history",
+        "retry",
+        "cancel",
+        "reissue",
+        "correct",
+    ),
+    "Documents": ("xml", "danfe", "check", "numbers", "export", "report", "hand-over"),
+    "Watch and keep": ("metrics", "alerts", "user", "keys", "purge"),
+}
+
+
+class InRooms(TyperGroup):
+    """Lists the commands room by room, each under its room's heading."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        ordered = {name: self.commands[name] for names in ROOMS.values() for name in names}
+        self.commands = ordered | self.commands
+        for room, names in ROOMS.items():
+            for command in map(self.commands.__getitem__, names):
+                if isinstance(command, TyperCommand | TyperGroup):
+                    command.rich_help_panel = room
+
+
+app = typer.Typer(cls=InRooms, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cli_catalog.sellers, name="seller")
 app.add_typer(cli_catalog.products, name="products")
 app.add_typer(cli_sandbox.app, name="sandbox")

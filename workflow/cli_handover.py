@@ -38,6 +38,7 @@ def list_handovers(
 def again(
     shipments: Annotated[list[str] | None, typer.Argument(help="Shipments.")] = None,
     stopped: Annotated[bool, typer.Option("--stopped", help="All that wait for a person.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whose.")] = False,
 ) -> None:
     """Hand a shipment's notes on once more, by whatever its seller's file says now."""
     tools = ready()
@@ -49,6 +50,9 @@ def again(
             return
         raise typer.BadParameter("name shipments, or --stopped")
     for id in ids:
+        if dry_run:
+            display.console.print(f"{id} would be handed on once more", markup=False)
+            continue
         count = handovers.again(id, _channels(tools, id))
         told = f"{count} to be handed on" if count else "has nothing to hand on; see [buyer_mail] in the seller's file"
         display.console.print(f"{id} {told}", markup=False)

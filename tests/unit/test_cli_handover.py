@@ -31,6 +31,8 @@ def test_what_was_not_taken_is_listed_and_goes_once_more(nfe: Nfe, shipment: str
     (row,) = nfe("hand-over", "list", "--stopped", "--json").json()
     assert (row["shipment_id"], row["stop_code"], row["tries"]) == (shipment, "mail-refused", 1)
     assert nfe("hand-over", "list", "FBA1").lines[1].split("\t")[:4] == [shipment, KEY, "note", "mail"]
+    told = nfe("hand-over", "again", "--stopped", "--dry-run").lines
+    assert told == [f"{shipment} would be handed on once more"]
     assert nfe("hand-over", "again", "--stopped").lines == [f"{shipment} 1 to be handed on"]
     assert nfe("hand-over", "again", "--stopped").lines == ["nothing waits for a person"]
     assert Handovers(refused).counts() == (1, 0)

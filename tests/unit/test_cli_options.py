@@ -34,6 +34,14 @@ def test_what_lists_or_shows_has_json(name: str) -> None:
     assert "--json" in {option for one in COMMANDS[name].params for option in one.opts}
 
 
+def test_the_help_tells_every_command_in_a_room_and_what_is_needed_first_first(nfe: Nfe) -> None:  # noqa: F811
+    roomed = [name for names in cli.ROOMS.values() for name in names]
+    assert roomed == list(dict.fromkeys(name.split()[0] for name in COMMANDS))
+    told = nfe("--help").out
+    places = [told.index(f"─ {room} ─") for room in cli.ROOMS]
+    assert places == sorted(places)
+
+
 def test_the_version_is_told(nfe: Nfe) -> None:  # noqa: F811
     assert nfe("--version").out == f"nfe-workflow {our_version()}\n"
 
