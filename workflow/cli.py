@@ -77,8 +77,8 @@ class InRooms(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        ordered = {name: self.commands[name] for names in ROOMS.values() for name in names}
-        self.commands = ordered | self.commands
+        rooms = [name for names in ROOMS.values() for name in names]
+        self.commands = {name: self.commands[name] for name in dict.fromkeys((*rooms, *self.commands))}
         for room, names in ROOMS.items():
             for command in map(self.commands.__getitem__, names):
                 if isinstance(command, TyperCommand | TyperGroup):
@@ -400,14 +400,20 @@ def retry(
         raise typer.BadParameter("name shipments, or --state, or --stopped")
     again = 0
     for id in names:
-        to = None if dry_run else tools.store.retry(id, actor=me(), refetch=refetch)
-        if to is not None:
-            again += 1
-            if again <= RINGS:
-                _ring_for(tools, id)
-        display.console.print(f"{id} {'would be tried again' if dry_run else to or 'has nothing to retry'}")
-    if not dry_run and names and not again:
+        to = _tried_again(tools, id, refetch=refetch, dry_run=dry_run)
+        again += to is not None
+        if to is not None and not dry_run and again <= RINGS:
+            _ring_for(tools, id)
+        display.console.print(f"{id} {to or 'has nothing to retry'}")
+    if names and not again:
         raise typer.Exit(1)
+
+
+def _tried_again(tools: Tools, id: str, *, refetch: bool, dry_run: bool) -> str | None:
+    """What becomes of the shipment; None: nothing."""
+    if dry_run:
+        return "would be tried again" if tools.store.has_a_retry(id) else None
+    return tools.store.retry(id, actor=me(), refetch=refetch)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    and_,
     case,
     create_engine,
     event,
@@ -609,6 +610,12 @@ class Store:
         with self.writing() as connection:
             return self.retry_in(connection, SHIPMENT.c.id == id, actor=actor, refetch=refetch).get(id)
 
+    def has_a_retry(self, id: str) -> bool:
+        """Whether `retry` would make the shipment due again."""
+        with self.reading() as connection:
+            asked = select(SHIPMENT.c.id).where(SHIPMENT.c.id == id, _has_a_retry(self.now()))
+            return connection.execute(asked).first() is not None
+
     def retry_in(
         self, connection: Connection, which: ColumnElement[bool], *, actor: str, refetch: bool = False
     ) -> dict[str, State]:
@@ -621,11 +628,7 @@ class Store:
         before: dict[str, str] = {found.id: found.state for found in held}
         made = connection.execute(
             update(SHIPMENT)
-            .where(
-                which,
-                _is_free(now),
-                row.stop_code.is_not(None) | (row.state.in_(RETRY) & row.due_at.is_(None)) | _is_waiting(now),
-            )
+            .where(which, _has_a_retry(now))
             .values(
                 state=case((row.cancelling, row.state), else_=back),
                 tries=0, crashes=0, lease=None, lease_until=None, due_at=now, ring_at=now, stop_code=None,
@@ -740,6 +743,13 @@ def _is_free(now: datetime) -> ColumnElement[bool]:
     """In nobody's hands, or in a dead worker's."""
     free: ColumnElement[bool] = SHIPMENT.c.lease.is_(None) | (SHIPMENT.c.lease_until <= now)
     return free
+
+
+def _has_a_retry(now: datetime) -> ColumnElement[bool]:
+    """What stopped, was refused or waits, and no worker holds."""
+    row = SHIPMENT.c
+    rests = row.stop_code.is_not(None) | (row.state.in_(RETRY) & row.due_at.is_(None))
+    return and_(_is_free(now), rests | _is_waiting(now))
 
 
 def _is_waiting(now: datetime) -> ColumnElement[bool]:

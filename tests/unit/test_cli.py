@@ -549,8 +549,9 @@ def test_wrong_usage_is_told_and_status_2(nfe: Nfe, shipment: str, usage: tuple[
 
 
 def test_a_retry_rings_for_what_it_made_due(nfe: Nfe, shipment: str, store: Store) -> None:
-    nothing = nfe("retry", shipment)
-    assert (nothing.code, nothing.lines, nothing.rung) == (1, [f"{shipment} has nothing to retry"], [])
+    for looked in ((), ("--dry-run",)):
+        nothing = nfe("retry", shipment, *looked)
+        assert (nothing.code, nothing.lines, nothing.rung) == (1, [f"{shipment} has nothing to retry"], [])
     put(store, state="REJECTED", due_at=None, ring_at=None)
     dry = nfe("retry", "--state", "rejected", "--dry-run")
     assert (dry.code, dry.lines, dry.rung) == (0, [f"{shipment} would be tried again"], [])
