@@ -5,7 +5,7 @@ from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind
 from workflow.settings import is_real_amazon
-from workflow.states import State
+from workflow.states import Stage, State
 from workflow.stops import Side
 from workflow.store import Claim
 from workflow.tools import SellerTools, Tools
@@ -24,7 +24,7 @@ def submit(claim: Claim, tools: Tools) -> Done:
             "an NF-e of homologation must not reach the real Amazon; set tpAmb = 1, or NFE_AMAZON_URL",
         )
     submitted = Done(state=State.SUBMITTED, after=tools.pace.first(claim.seller_id))
-    if claim.sent_at is not None and _has_it(claim, seller):
+    if claim.sent_at is not None and _has_it(claim, tools, seller):
         return submitted
     xml = tools.document(claim.id, DocumentKind.NFEPROC)
     with seller.permit("submitInvoice", claim.id):
@@ -41,8 +41,19 @@ def submit(claim: Claim, tools: Tools) -> Done:
     return submitted
 
 
-def _has_it(claim: Claim, seller: SellerTools) -> bool:
+def _has_it(claim: Claim, tools: Tools, seller: SellerTools) -> bool:
+    """Whether Amazon has the file from the try whose answer was lost."""
     with seller.permit("getInvoiceStatus", claim.id):
         status = seller.submission.invoice_status(claim.amazon_shipment_id).status
-    # Errored may be the verdict on an earlier submission: the same bytes once more harm nobody.
-    return status not in ("NotFound", "Errored")
+    return status != "NotFound" and not _may_be_of_before(claim, tools, status)
+
+
+def _may_be_of_before(claim: Claim, tools: Tools, status: str) -> bool:
+    """Whether the status may be an older submission's: it names no file, and no moment.
+
+    That is so once a reissue has given the shipment another note, and for an Errored that a person has read before. The
+    same bytes once more harm nobody then; without them Amazon may be left with a note that is cancelled at SEFAZ.
+    """
+    lines = tools.store.history(claim.id)
+    is_reissued = any(line.stage == Stage.CANCEL and line.state == State.FETCHED for line in lines)
+    return is_reissued or (status == "Errored" and any(line.state == State.ERRORED for line in lines))

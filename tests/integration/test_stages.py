@@ -230,7 +230,7 @@ def test_a_cancellation_that_sefaz_refuses_is_taken_back_and_the_shipment_goes_o
     assert house.row.sent_at is None  # SEFAZ said no: there is nothing on its way
     assert take_back(house) is State.AUTHORIZED
     house.go_to(State.ACCEPTED)
-    assert len(house.world.amazon.submitted[house.example.shipment_id]) == 1
+    assert len(house.world.amazon.submissions[house.example.shipment_id]) == 1
 
 
 def test_an_event_that_may_have_arrived_is_asked_for_before_it_is_taken_back(house: House) -> None:
@@ -321,7 +321,7 @@ def test_an_expired_certificate_holds_no_submission_and_no_question_for_the_verd
     house.go_to(State.AUTHORIZED)
     stopped(house, code)
     house.go_to(State.ACCEPTED)
-    assert len(house.world.amazon.submitted[house.example.shipment_id]) == 1
+    assert len(house.world.amazon.submissions[house.example.shipment_id]) == 1
 
 
 def test_an_expired_certificate_holds_generation_authorisation_and_cancellation_till_it_is_mended(house: House) -> None:
@@ -370,7 +370,41 @@ def test_a_file_that_amazon_never_keeps_is_a_persons_matter_after_some_submissio
         house.world.amazon.forget(house.example.shipment_id)
         house.go()
     assert house.row.stop_code == "file-not-kept"
-    assert len(house.world.amazon.submitted[house.example.shipment_id]) == 4
+    assert len(house.world.amazon.submissions[house.example.shipment_id]) == 4
+
+
+def test_an_errored_verdict_on_a_file_whose_answer_was_lost_is_that_files_verdict(house: House) -> None:
+    house.world.amazon.verdict = "Errored"
+    house.go_to(State.AUTHORIZED)
+    house.go(Fault.UNHEARD)
+    house.clock.pass_(timedelta(minutes=10))  # Amazon has decided meanwhile
+    house.go_to(State.ERRORED)
+    assert len(house.world.amazon.submissions[house.example.shipment_id]) == 1
+
+
+def test_an_errored_verdict_that_a_person_has_read_says_nothing_of_the_file_that_was_lost_after_it(
+    house: House,
+) -> None:
+    house.world.amazon.verdict = "Errored"
+    house.go_to(State.ERRORED)
+    house.world.amazon.verdict = "Accepted"
+    house.clock.pass_(timedelta(minutes=1))
+    assert house.store.retry(house.id, actor="maria") is State.AUTHORIZED
+    house.go(Fault.LOST)
+    house.go_to(State.ACCEPTED)
+    assert len(house.world.amazon.submissions[house.example.shipment_id]) == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST, Fault.UNHEARD])
+def test_the_verdict_on_the_first_note_is_not_taken_for_that_on_the_reissued_one(house: House, fault: Fault) -> None:
+    house.go_to(State.ACCEPTED)
+    assert house.store.cancel(house.id, reason="the product was wrong", actor="maria", code=REISSUE)
+    house.go()
+    house.go_to(State.AUTHORIZED)
+    house.go(fault)
+    house.go_to(State.ACCEPTED)
+    files = house.world.amazon.submissions[house.example.shipment_id]
+    assert files[-1].file == house.kit.document(house.id, DocumentKind.NFEPROC)
 
 
 def to_be_handed_on(house: House) -> list[tuple[str, str]]:

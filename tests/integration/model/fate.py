@@ -35,6 +35,11 @@ class Fault(StrEnum):
     REFUSED = "refused"
     BUSY = "busy"  # SEFAZ paused, Amazon throttles
     BLOCKED = "blocked"  # SEFAZ: 656
+    QUEUED = "queued"  # SEFAZ: 103, decided some minutes later
+    QUEUED_LONG = "queued-long"  # or much later
+    QUEUED_UNHEARD = "queued-unheard"
+    BARE = "bare"  # SEFAZ: authorised, without a protocol
+    UNREGISTERED = "unregistered"  # SEFAZ: 203, the seller's own matter
     SELLER = "seller"  # nothing of this seller can be done
     ODD = "odd"  # an answer nobody expects
     BUG = "bug"  # an exception nobody foresaw, before the call
@@ -72,6 +77,10 @@ class Ordeal:
     at: int = -1
     trouble: Trouble | None = None
     meanwhile: Callable[[], None] | None = None
+    #: Leave to call SEFAZ: how much our side had been told when the barrier gave it.
+    leave: int | None = None
+    #: Whether it was suspended.
+    slept: bool = False
 
 
 class Fate:
@@ -109,6 +118,7 @@ class Fate:
             raise OperationalError("", {}, Exception("the server closed the connection"))
         if ordeal.trouble is Trouble.SLEEPS and ordeal.meanwhile is not None:
             ordeal.meanwhile()
+            ordeal.slept = True
 
     def ask(self, answer: Callable[[Fault], Any], *, party: str) -> Any:
         """A question: repeating it changes nothing."""
@@ -134,7 +144,7 @@ class Fate:
             raise LostAnswer(f"{party}-timeout", "no answer")
         found = process(fault)
         self.point()
-        if fault is Fault.UNHEARD:
+        if fault in (Fault.UNHEARD, Fault.QUEUED_UNHEARD):
             raise LostAnswer(f"{party}-connection-lost", "no answer")
         if fault is Fault.BUG_AFTER:
             raise KeyError("a bug")

@@ -1,6 +1,7 @@
 """An installation in this process: a database in memory, and tools whose other sides are a world's."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -10,7 +11,11 @@ from sqlalchemy import Connection, Engine
 
 from tests.integration.model.fate import Clock
 from tests.integration.model.world import World
+from workflow.clients import barrier
 from workflow.clients.rate_limit import Plan
+from workflow.clients.sefaz_guard import GuardedSefaz
+from workflow.clients.standby import HOLDS_FOR
+from workflow.errors import Invalid, RetryLater
 from workflow.nfe.certificate import SigningKey
 from workflow.provenance import Provenance
 from workflow.sandbox import shipments
@@ -43,6 +48,68 @@ class Permits:
     def drain(self, bucket: str, plan: Plan) -> None:
         """Empty the bucket."""
         self._full[bucket] = self._clock() + plan.burst * timedelta(microseconds=plan.interval)
+
+
+class Barrier:
+    """The misuse barrier's rule on the world's clock."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._shut: dict[str, datetime] = {}
+        self._calls: dict[str, list[datetime]] = defaultdict(list)
+
+    def check(self, seller: str, service: str, key: str | None = None, *, document: str | None = None) -> None:
+        """Leave to call, of which SEFAZ knows how much was known when it was given."""
+        now = self._world.clock()
+        if self._shut.get(service, now) > now:
+            raise RetryLater("misuse-blocked", "shut", after=self._shut[service] - now, counts=False, told=True)
+        if document is not None and len(self._of_the_hour(document)) >= barrier.MOST_REJECTIONS:
+            raise Invalid("equal-rejections", "refused three times")
+        limit = barrier.LIMITS.get(service, 0) if key else 0
+        calls = self._of_the_hour(f"{service}:{key}")
+        if limit and len(calls) >= limit:
+            wait = calls[0] + barrier.WINDOW - now
+            raise RetryLater("misuse-limit", "asked too often", after=wait, counts=False, told=True)
+        if limit:
+            calls.append(now)
+        self._world.ordeal.leave = self._world.sefaz.told
+
+    def blocked(self, seller: str, service: str) -> timedelta:
+        """A 656 was answered."""
+        self._shut[service] = self._world.clock() + barrier.BLOCKED_FOR
+        return barrier.BLOCKED_FOR
+
+    def rejected(self, seller: str, digest: str) -> int:
+        """A document was refused."""
+        self._of_the_hour(digest).append(self._world.clock())
+        return len(self._calls[digest])
+
+    def _of_the_hour(self, what: str) -> list[datetime]:
+        self._calls[what] = [at for at in self._calls[what] if at > self._world.clock() - barrier.WINDOW]
+        return self._calls[what]
+
+
+class Standby:
+    """Which SVC stands in, on the world's clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: tuple[int, datetime, datetime] | None = None
+
+    def get(self, uf: str, tpAmb: int) -> tuple[int, datetime] | None:
+        """tpEmis, and since when."""
+        if self._kept is None or self._kept[2] <= self._clock():
+            return None
+        return self._kept[:2]
+
+    def put(self, uf: str, tpAmb: int, tpEmis: int, since: datetime) -> bool:
+        """Keep it for a while."""
+        self._kept = (tpEmis, since, self._clock() + HOLDS_FOR)
+        return True
+
+    def drop(self, uf: str, tpAmb: int) -> None:
+        """It stands in no longer."""
+        self._kept = None
 
 
 class ValidTokens:
@@ -97,10 +164,9 @@ class Kit(Tools):
         self._world = world
         self._key = key
         self._read_at = world.clock()
-        vars(self)["store"] = store
-        vars(self)["limiter"] = Permits(world.clock)
-        vars(self)["highest"] = Marks()
-        vars(self)["provenance"] = Provenance(b"what a search can repeat", world.clock())
+        parts = {"limiter": Permits(world.clock), "barrier": Barrier(world), "standby": Standby(world.clock)}
+        provenance = Provenance(b"what a search can repeat", world.clock())
+        vars(self).update(store=store, highest=Marks(), provenance=provenance, **parts)
 
     def seller(self, id: str, side: Side | None = None) -> SellerTools:
         """The real seller, but for its clients; the key is parsed once for all. A row is fresh for one moment."""
@@ -109,7 +175,9 @@ class Kit(Tools):
         self._read_at = self._world.clock()
         kept = super().seller(id, side)
         world = self._world
-        vars(kept).update(amazon=world.amazon, sefaz=world.sefaz, _tokens=ValidTokens(), _key=self._key)
+        client: Any = world.sefaz
+        sefaz = GuardedSefaz(client, self.barrier, cnpj=kept.issuer.cnpj)
+        vars(kept).update(amazon=world.amazon, sefaz=sefaz, _tokens=ValidTokens(), _key=self._key)
         return kept
 
 

@@ -22,18 +22,22 @@ from tasks.submit import submit
 from tests.integration.model.fate import LATEST, Clock, Fault, Killed, Ordeal, Trouble
 from tests.integration.model.invariants import Promises
 from tests.integration.model.kit import AMAZON, FrailStore, Kit, learn_product, loaded, register_seller
-from tests.integration.model.plans import SHIPMENTS, faults, gaps, orders, some_shipment, troubles
+from tests.integration.model.plans import SHIPMENTS, commands, faults, gaps, happenings, orders, some_shipment, troubles
 from tests.integration.model.world import World
+from workflow.corrections import correct
 from workflow.crypto import Vault
 from workflow.engine import Done
 from workflow.errors import NfeError
 from workflow.models import DocumentKind
 from workflow.nfe.certificate import SigningKey
 from workflow.nfe.protocol import chNFe_of
+from workflow.orders import reissue
 from workflow.sandbox import shipments
 from workflow.settings import Settings
 from workflow.states import Stage, State, remaining
 from workflow.store import SHIPMENT, Claim, shipment_id
+from workflow.void_numbers import void
+from workflow.voidings import Voidings
 from workflow.withdrawal import withdraw
 
 #: So that a month's end, with which the access key changes, comes soon.
@@ -48,6 +52,22 @@ ACTS: dict[Stage, Callable[[Claim, Any], Done]] = {
 }
 #: What no retry mends: the law, or another program's doing at SEFAZ.
 FINAL_STOPS = {"cancel-deadline-over", "501"}
+#: How a person's program may end; the order may be given again.
+FAILED = (NfeError, Killed, OperationalError, KeyError)
+#: A person's orders about a shipment or its seller, as the command line and the page give them.
+ORDERS: dict[str, Callable[[Kit, str], Any]] = {
+    "retry": lambda kit, id: kit.store.retry(id, actor="maria"),
+    "refetch": lambda kit, id: kit.store.retry(id, actor="maria", refetch=True),
+    "cancel": lambda kit, id: kit.store.cancel(id, reason="O comprador desistiu", actor="maria"),
+    "reissue": lambda kit, id: reissue(kit.store, id, reason="O produto era outro", actor="maria"),
+    "withdraw": lambda kit, id: withdraw(kit, id, reason="O comprador ficou com ele", actor="maria"),
+    "correct": lambda kit, id: correct(kit, id, "O volume e de 2 caixas", actor="maria"),
+    "correct otherwise": lambda kit, id: correct(kit, id, "O volume e de 3 caixas", actor="maria"),
+    "void": lambda kit, _: void(kit, shipments.SELLER_ID),
+    "void anew": lambda kit, _: (Voidings(kit.store).recall(shipments.SELLER_ID), void(kit, shipments.SELLER_ID)),
+}
+#: Whether the UF's SEFAZ is out of order, and what the SVC says of itself.
+WEATHERS = {"outage": (True, "107"), "down": (True, "114"), "leaving": (False, "113"), "fair": (False, "114")}
 
 
 class Model(RuleBasedStateMachine):
@@ -69,7 +89,7 @@ class Model(RuleBasedStateMachine):
         self.world = World(self.clock, examples)
         self.store = FrailStore(loaded(self.blank), self.vault)
         self.store.set_clock(self.clock)
-        self.settings = Settings(amazon_url=AMAZON)
+        self.settings = Settings(amazon_url=AMAZON, contingency_after=2)
         self.kit = Kit(self.settings, self.store, self.world, self.key)
         self.store.world = self.world
         self.promises = Promises(self.store, self.world)
@@ -117,23 +137,12 @@ class Model(RuleBasedStateMachine):
         else:
             self._run(self._id(which), Stage(how), self._ordeal(self._id(which), faults, trouble))
 
-    @rule(which=some_shipment, what=st.sampled_from(["retry", "retry", "resume", "renew", "cancel", "learn"]))
-    def operate(self, which: int, what: str) -> None:
-        """An operator gives an order."""
-        if what == "learn":
-            learn_product(self.kit)
-        else:
-            self._order(self._id(which), what)
+    @rule(which=some_shipment, what=commands, faults=faults, trouble=troubles)
+    def operate(self, which: int, what: str, faults: list[Fault], trouble: Any) -> None:
+        """A person gives an order."""
+        self._order(self._id(which), what, faults, trouble)
 
-    @rule(
-        which=some_shipment,
-        what=st.sampled_from(
-            [
-                *("Created", "Created", "Cancelled", "Accepted", "Errored", "forget", "cancel", "take"),
-                *(timedelta(seconds=2), timedelta(minutes=5), timedelta(hours=1), timedelta(hours=26)),
-            ]
-        ),
-    )
+    @rule(which=some_shipment, what=happenings)
     def happen(self, which: int, what: str | timedelta) -> None:
         """Something outside: a notification again and in any order, a verdict, another program at SEFAZ, time."""
         if isinstance(what, timedelta):
@@ -145,10 +154,12 @@ class Model(RuleBasedStateMachine):
             self.world.amazon.verdict = what
         elif what == "forget":
             self.world.amazon.forget(self.ids[which])
+        elif what in WEATHERS:
+            self.world.sefaz.is_down, self.world.sefaz.svc = WEATHERS[what]
         elif what == "cancel":
             for note in self._notes_of(self._id(which)):
                 note.cancelled = True
-        elif not any(int(key[25:34]) == which + 1 for key in self.world.sefaz.notes):
+        elif which + 1 not in self.world.sefaz.voided and not self.world.sefaz.is_taken(which + 1):
             self.world.sefaz.take(shipments.SELLER_CNPJ, serie=1, nNF=which + 1)
 
     def _mend(self, id: str) -> None:
@@ -162,18 +173,17 @@ class Model(RuleBasedStateMachine):
         self.kit.engine.receive(json.dumps(shipments.notification(details, status)).encode())
         self.announced.add(self._id(which))
 
-    def _order(self, id: str, what: str) -> None:
-        if what == "retry":
-            self.store.retry(id, actor="maria")
-        elif what == "cancel":
-            self.store.cancel(id, reason="O comprador desistiu", actor="maria")
-        elif what == "withdraw":
-            with suppress(NfeError):
-                withdraw(self.kit, id, reason="O comprador ficou com ele", actor="maria")
-        else:
-            if what == "renew":
-                register_seller(self.kit)
+    def _order(self, id: str, what: str, faults: list[Fault] | None = None, trouble: Any = None) -> None:
+        """A person's order; its program meets what workers meet, and may be given again."""
+        if what == "learn":
+            learn_product(self.kit)
+        elif what == "renew":
+            register_seller(self.kit)
+        elif what == "resume":
             self.kit.catalog.resume_seller(shipments.SELLER_ID, actor="maria")
+        else:
+            with self.world.meets(self._ordeal(id, faults or [], trouble)), suppress(*FAILED):
+                ORDERS[what](self.kit, id)
 
     # -- a worker -------------------------------------------------------------------------------------------
 
@@ -223,7 +233,7 @@ class Model(RuleBasedStateMachine):
         elif what == "cancelled":
             self._announce(self.ids.index(id.split("/")[1]), "Cancelled")
         else:
-            self._order(id, what)
+            self._order(id, what, faults)
 
     # -- the end --------------------------------------------------------------------------------------------
 
@@ -236,10 +246,13 @@ class Model(RuleBasedStateMachine):
             self.store.engine.dispose()
 
     def _come_to_an_end(self) -> None:
+        self.world.sefaz.is_down, self.world.sefaz.svc = WEATHERS["fair"]
         self._rest()
         self.world.amazon.verdict = "Accepted"
+        self.world.sefaz.refused.clear()
         learn_product(self.kit)
         for _ in range(SHIPMENTS + 2):
+            self.clock.pass_(timedelta(minutes=66))  # no document is barred any longer
             self.kit.catalog.resume_seller(shipments.SELLER_ID, actor="maria")
             for id in sorted(self.announced):
                 self.store.retry(id, actor="maria")
@@ -248,6 +261,10 @@ class Model(RuleBasedStateMachine):
             reason = [(line.stage, line.outcome, line.code, line.reason) for line in self.store.history(row.id)][-6:]
             ended = row.state in (State.ACCEPTED, State.CANCELLED) and row.stop_code is None
             assert ended or row.stop_code in FINAL_STOPS, (row, reason)
+        Voidings(self.store).recall(shipments.SELLER_ID)
+        void(self.kit, shipments.SELLER_ID)
+        self.promises_hold()
+        self.promises.end()
 
     def _rest(self) -> None:
         """Ring and let time pass until nothing is due."""
@@ -256,7 +273,7 @@ class Model(RuleBasedStateMachine):
             for due in self.store.sweep(limit=100, ring_again=self.settings.ring_again):
                 self._chain(due.id, [], None)
             nexts = [row.ring_at for row in self._rows(select(SHIPMENT.c.ring_at)) if row.ring_at is not None]
-            if not nexts and not self.world.sefaz.late and not self.world.sefaz.late_events:
+            if not nexts and self.world.sefaz.rests:
                 break
             self.clock.pass_(max(min(nexts, default=self.clock() + LATEST) - self.clock(), timedelta(seconds=1)))
         else:

@@ -12,17 +12,29 @@ some_shipment = st.integers(0, SHIPMENTS - 1)
 #: Most calls go well: a chain that fails at its first one shows little. Of the others, lost answers are the worst.
 LOST = [Fault.LATE, Fault.UNHEARD] * 4
 faults = st.lists(st.sampled_from([*[Fault.NONE] * 2 * len(Fault), *LOST, *Fault]), max_size=4)
-orders = st.sampled_from([*[None] * 7, "cancel", "withdraw"])
 gaps = st.sampled_from([timedelta(seconds=5), timedelta(minutes=1), timedelta(minutes=4), LATEST])
-meanwhile_steps = st.tuples(
-    st.sampled_from(["work", "work", "pass", "pass", "cancel", "cancelled", "withdraw", "retry", "resume", "renew"]),
-    gaps,
-    faults,
+#: What a person orders before a worker comes back, mostly nothing.
+orders = st.sampled_from([*[None] * 12, "cancel", "withdraw", "reissue", "correct", "void"])
+commands = st.sampled_from(
+    [
+        *("retry", "retry", "refetch", "resume", "renew", "learn", "cancel", "reissue", "reissue"),
+        *("correct", "correct otherwise", "void", "void", "void anew"),
+    ]
 )
+happenings = st.sampled_from(
+    [
+        *("Created", "Created", "Cancelled", "Accepted", "Errored", "forget", "cancel", "take"),
+        *("outage", "outage", "down", "leaving", "fair", "fair"),
+        *(timedelta(seconds=2), timedelta(minutes=5), timedelta(hours=1), timedelta(hours=26)),
+    ]
+)
+#: While a worker sleeps.
+others = ["cancel", "cancelled", "withdraw", "retry", "resume", "renew", "reissue", "correct", "void"]
+meanwhile_steps = st.tuples(st.sampled_from([*["work", "pass"] * 3, *others]), gaps, faults)
 #: Past the lease, something happens, and another worker goes on: what a sleeper is likeliest to spoil.
 stories = st.builds(
     lambda what, faults: [("pass", LATEST, []), (what, LATEST, []), ("work", LATEST, faults), ("work", LATEST, [])],
-    st.sampled_from(["cancel", "cancelled", "withdraw", "work", "retry", "renew"]),
+    st.sampled_from(["work", *others]),
     faults,
 )
 troubles = st.one_of(

@@ -1,5 +1,6 @@
 """submit, as an ordinary function."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,6 +35,24 @@ def test_after_a_lost_answer_what_amazon_does_not_have_is_sent(tools: Any) -> No
     tools.amazon.answers = [InvoiceStatus("NotFound", b"{}"), None]
     submit(claimed(State.AUTHORIZED, sent=True), tools)
     assert [operation for operation, _ in tools.amazon.asked] == ["invoice_status", "submit_invoice"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "sends"),
+    [
+        ([], "Errored", False),  # the verdict on these very bytes
+        ([("poll", State.ERRORED)], "Errored", True),  # which a person has read before asking for them once more
+        ([("poll", State.ERRORED)], "Processing", False),
+        ([("cancel", State.FETCHED)], "Accepted", True),  # the note before the reissue, perhaps
+    ],
+)
+def test_a_status_that_may_be_an_older_submissions_is_no_proof_of_this_one(
+    tools: Any, lines: list[tuple[str, State]], status: str, sends: bool
+) -> None:
+    tools.store.lines = [SimpleNamespace(stage=stage, state=state) for stage, state in lines]
+    tools.amazon.answers = [InvoiceStatus(status, b"{}"), None]
+    assert submit(claimed(State.AUTHORIZED, sent=True), tools).state is State.SUBMITTED
+    assert ("submit_invoice" in [operation for operation, _ in tools.amazon.asked]) is sends
 
 
 def test_a_lost_answer_keeps_the_mark_of_sending(tools: Any) -> None:
