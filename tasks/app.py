@@ -236,9 +236,11 @@ def stage(act: Act) -> Act:
 
 
 def _watched(which: Stage, act: Act, claim: Claim) -> Done:
+    kit = tools()
+    kit.heard(claim)
     if which in _DO_SOMETHING:
         watch().over(claim.seller_id)
-    return act(claim, tools())
+    return act(claim, kit)
 
 
 def told(outcome: Outcome) -> str:

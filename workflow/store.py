@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from workflow import statements
@@ -82,6 +82,8 @@ class Claim(NamedTuple):
     at: datetime
     #: When the shipment was announced.
     since: datetime | None = None
+    #: Its seller's version as it was claimed; None: the seller is stopped.
+    seller_version: int | None = None
 
 
 class Left(NamedTuple):
@@ -390,7 +392,7 @@ class Store:
             return None
         return Claim(
             id, got.seller_id, got.amazon_shipment_id, State(got.state), got.tries, got.crashes, got.turn, got.sent_at,
-            got.access_key, token, now + lease, now, got.created_at,
+            got.access_key, token, now + lease, now, got.created_at, got.seller_version,
         )  # fmt: skip
 
     def is_ours(self, connection: Connection, claim: Claim) -> bool:
@@ -429,6 +431,15 @@ class Store:
             id=claim.id, lease=claim.lease, now=now, lines=int(result.told), state=result.state, tries=result.tries,
             crashes=result.crashes, stop_code=result.stop_code, due_at=due, ring_at=ring, access_key=result.access_key,
         )  # fmt: skip
+        line = {
+            "shipment_id": claim.id, "at": now, "stage": stage, "from_state": claim.state, "state": result.state,
+            "outcome": result.outcome, "code": result.code, "reason": result.reason, "tries": claim.tries,
+            "actor": "engine",
+        }  # fmt: skip
+        papers = [self._paper(claim.id, left, now) for left in result.documents]
+        if self._at_once and result.told and result.also is None and order is not Order.ANEW:
+            with suppress(IntegrityError):  # a document that came while it waited for the row: the long way sees it
+                return self._settle_at_once(order, values, line, papers)
         with self.writing() as connection:
             if order is Order.ANEW:
                 # Before the UPDATE, which would not see an order that was committed while it waited for the row.
@@ -437,15 +448,26 @@ class Store:
             if got is None:
                 return False
             if result.told:
-                self._tell(
-                    connection, claim.id, got.seq, at=now, stage=stage, from_state=claim.state, state=result.state,
-                    outcome=result.outcome, code=result.code, reason=result.reason, tries=claim.tries,
-                    due_at=got.due_at,
-                )  # fmt: skip
-            self._leave(connection, claim.id, result.documents, now)
+                connection.execute(statements.TELL, line | {"seq": got.seq, "due_at": got.due_at})
+            for paper in papers:
+                connection.execute(statements.LEAVE, given(**paper))
             if result.also is not None:
                 result.also(connection, now)
         return True
+
+    @property
+    def _at_once(self) -> bool:
+        """Whether the database takes several changes as one statement."""
+        return self.engine.dialect.name == "postgresql"
+
+    def _settle_at_once(
+        self, order: Order, values: dict[str, Any], line: dict[str, Any], papers: Sequence[dict[str, Any]]
+    ) -> bool:
+        told = {f"line_{name}": value for name, value in line.items()}
+        left = {f"left_{name}_{place}": value for place, paper in enumerate(papers) for name, value in paper.items()}
+        with self.writing(once=True) as connection:
+            done = connection.execute(statements.settle_at_once(order, len(papers)), values | given(**told, **left))
+            return done.one_or_none() is not None
 
     def release(self, ids: Sequence[str], *, owner: str) -> int:
         """Give back those of the shipments that the owner, who is dead, had claimed; returns how many."""
@@ -712,12 +734,16 @@ class Store:
         })  # fmt: skip
 
     def _leave(self, connection: Connection, id: str, documents: Iterable[Left], now: datetime) -> None:
-        for kind, content in documents:
-            values = given(
-                shipment_id=id, kind=kind, sealed=self.vault.seal(content, "document", id, kind), created_at=now,
-                sha256=hashlib.sha256(content).hexdigest(),
-            )  # fmt: skip
-            connection.execute(statements.LEAVE, values)
+        for left in documents:
+            connection.execute(statements.LEAVE, given(**self._paper(id, left, now)))
+
+    def _paper(self, id: str, left: Left, now: datetime) -> dict[str, Any]:
+        """A document's columns but for its version."""
+        kind, content = left
+        return {
+            "shipment_id": id, "kind": kind, "sealed": self.vault.seal(content, "document", id, kind),
+            "sha256": hashlib.sha256(content).hexdigest(), "created_at": now,
+        }  # fmt: skip
 
 
 def _order(stage: Stage, state: State) -> Order:

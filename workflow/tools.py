@@ -247,6 +247,12 @@ class Tools:
             self._sellers.popitem(last=False)
         return kept
 
+    def heard(self, claim: Claim) -> None:
+        """The claim came with its seller's version: where it is ours and goes on, the row needs no other look."""
+        row, _ = self._rows.get(claim.seller_id, (None, 0.0))
+        if row is not None and row.stop_code is None and row.version == claim.seller_version:
+            self._rows[claim.seller_id] = (row, time.monotonic())
+
     def _version_in_use(self, id: str) -> int | None:
         """The seller's version that was read last; None: none was."""
         row, _ = self._rows.get(id, (None, 0.0))

@@ -103,7 +103,7 @@ def _configured(folder: Path, amazon: dict[str, Any], sefaz: dict[str, Any], our
     chosen = {
         "DATA_DIR": str(folder / "data"), "AMAZON_URL": amazon["url"], "LWA_URL": f"{amazon['url']}/auth/o2/token",
         "LWA_CLIENT_ID": "bench", "LWA_CLIENT_SECRET": "bench", "SEFAZ_URL": sefaz["url"],
-        "SEFAZ_CA_FILE": sefaz["ca_file"], "POLL_FIRST": "PT0S", "SWEEP_EVERY": "0.2", "SWEEP_LIMIT": "200",
+        "SEFAZ_CA_FILE": sefaz["ca_file"], "POLL_FIRST": "PT0S",
     } | ours  # fmt: skip
     for stale in [variable for variable in os.environ if variable.startswith("NFE_")]:
         del os.environ[stale]

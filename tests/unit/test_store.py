@@ -1,6 +1,7 @@
 """The database's answers: sweeping, retrying, cancelling, finding, and what several workers at once may do."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, insert, select, text, update
+from sqlalchemy import create_engine, event, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
@@ -24,7 +25,7 @@ from workflow.key_source import new_key
 from workflow.models import REISSUE, DocumentKind
 from workflow.settings import Settings
 from workflow.states import RETRY, WAY, Stage, State
-from workflow.store import CLOCK_TOLERANCE, HISTORY, SHIPMENT, Claim, Left, Notice, Settlement, Store, connect
+from workflow.store import CLOCK_TOLERANCE, DOCUMENT, HISTORY, SHIPMENT, Claim, Left, Notice, Settlement, Store, connect
 
 Notify = Callable[..., str]
 LEASE = timedelta(seconds=60)
@@ -307,6 +308,70 @@ def test_what_a_dead_owner_held_is_free_at_once_and_nothing_of_anybody_else(stor
     assert not store.settle(
         late, Stage.FETCH, Settlement(state=State.FETCHED, outcome="done", due=None), ring_after=MINUTE
     )
+
+
+def test_a_claim_tells_its_sellers_version_while_the_seller_goes_on(store: Store, seller: None, notify: Notify) -> None:
+    catalog, id = Catalog(store), notify()
+    row = catalog.seller(SELLER)
+    assert row is not None
+    for stopped in (False, True):
+        if stopped:
+            catalog.stop_seller(SELLER, "lwa-invalid-grant", "revoked")
+        put(store, id, lease=None, lease_until=None)
+        claim = store.claim(id, Stage.FETCH, lease=LEASE)
+        assert claim is not None
+        assert claim.seller_version == (None if stopped else row.version)
+
+
+DETAILS = Settlement(
+    state=State.FETCHED, outcome="done", due=timedelta(), documents=(Left(DocumentKind.DETAILS, b"settled"),)
+)
+
+
+def test_on_a_server_a_settlement_is_one_statement(store: Store, notify: Notify) -> None:
+    if store.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite knows no such statement")
+    id, asked = notify(), []
+    claim = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert claim is not None
+    event.listen(store.engine, "before_cursor_execute", lambda *about: asked.append(about[2]))
+    assert store.settle(claim, Stage.FETCH, DETAILS, ring_after=MINUTE)
+    assert len(asked) == 1
+    assert [line.state for line in store.history(id)] == ["RECEIVED", "FETCHED"]
+    assert store.document(id, DocumentKind.DETAILS) == b"settled"
+
+
+def test_a_settlement_that_waits_for_the_row_sees_what_was_left_meanwhile(
+    store: Store, database_url: str, notify: Notify
+) -> None:
+    if store.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite's writers stand in line")
+    id = notify()
+    claim = store.claim(id, Stage.FETCH, lease=LEASE)
+    assert claim is not None
+    with another_store(database_url) as other, ThreadPoolExecutor(1) as pool:
+        with other.writing() as connection:
+            connection.execute(update(SHIPMENT).where(SHIPMENT.c.id == id).values(seq=SHIPMENT.c.seq + 1))
+            line = {"shipment_id": id, "seq": 2, "at": store.now(), "stage": "receive", "state": "RECEIVED"}
+            connection.execute(insert(HISTORY), line | {"outcome": "ignored", "tries": 0, "actor": "engine"})
+            left = {"shipment_id": id, "kind": DocumentKind.DETAILS, "version": 1, "sealed": b"", "sha256": ""}
+            connection.execute(insert(DOCUMENT), left | {"created_at": store.now()})
+            settled = pool.submit(store.settle, claim, Stage.FETCH, DETAILS, ring_after=MINUTE)
+            while not _waits_for_a_lock(database_url):
+                time.sleep(0.01)
+        assert settled.result(30)
+    assert seqs(store, id) == [1, 2, 3]
+    assert [document.version for document in store.documents(id) if document.kind == DocumentKind.DETAILS] == [1, 2]
+    assert store.document(id, DocumentKind.DETAILS) == b"settled"
+
+
+def _waits_for_a_lock(database_url: str) -> bool:
+    admin = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        asked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        waiting = connection.exec_driver_sql(asked).scalar_one()
+    admin.dispose()
+    return bool(waiting)
 
 
 def test_what_fails_beside_a_settlement_undoes_all_of_it(store: Store, notify: Notify) -> None:

@@ -1,5 +1,7 @@
 """A seller's tools: by which of Amazon's APIs its invoices are handed in, and whose rate plan that is."""
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,12 @@ from workflow.clients.amazon import AmazonClient
 from workflow.clients.amazon_tokens import Tokens
 from workflow.clients.delivery import DeliveryClient
 from workflow.clients.selling_partner import Throttled
-from workflow.errors import Away, Misconfigured, RetryLater
+from workflow.errors import Away, Misconfigured, RetryLater, SellerStopped
+from workflow.migrations import upgrade
 from workflow.sandbox.shipments import demo_seller
 from workflow.settings import Settings
+from workflow.states import State
+from workflow.store import Claim
 from workflow.tools import SellerSecrets, SellerTools, Tools
 
 SECRETS = SellerSecrets(demo_seller(), b"", "", "Atzr|one", "client", "secret")
@@ -56,6 +61,42 @@ def test_each_channel_has_a_rate_plan_of_its_own_and_the_details_share_one(
         pass
     with pytest.raises(RetryLater), ordinary.permit("getShipmentDetails", "four"):
         pass
+
+
+def test_a_seller_is_not_asked_for_again_while_claims_come_with_its_version(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(tools.store.engine)
+    seller = demo_seller()
+    id = seller["seller_id"]
+    values = {"id": id, "name": "LOJA", "cnpj": seller["cnpj"], "issuer": {}, "certificate_until": None}
+    tools.catalog.put_seller(values, secrets=SECRETS.dump())
+    known = tools.seller(id)
+    asked: list[str] = []
+    seller_row = tools.catalog.seller
+    monkeypatch.setattr(tools.catalog, "seller", lambda id: asked.append(id) or seller_row(id))
+    monkeypatch.setattr("workflow.tools.FRESH", 0.2)
+    time.sleep(0.2)
+    tools.heard(_claim(id, known.version))
+    assert tools.seller(id) is known
+    assert asked == []
+    time.sleep(0.2)
+    tools.heard(_claim(id, known.version + 1))  # another process has put a new one
+    assert tools.seller(id) is known
+    assert asked == [id]
+    time.sleep(0.2)
+    tools.heard(_claim(id, None))  # it was stopped meanwhile
+    tools.catalog.stop_seller(id, "lwa-invalid-grant", "revoked")
+    with pytest.raises(SellerStopped):
+        tools.seller(id)
+
+
+def _claim(seller_id: str, seller_version: int | None) -> Claim:
+    now = datetime.now(UTC)
+    return Claim(
+        id=f"{seller_id}/X", seller_id=seller_id, amazon_shipment_id="X", state=State.RECEIVED, tries=1, crashes=0,
+        turn=1, sent_at=None, access_key=None, lease="x", until=now, at=now, seller_version=seller_version,
+    )  # fmt: skip
 
 
 def test_a_broker_that_would_throw_messages_away_is_refused(tools: Tools) -> None:
