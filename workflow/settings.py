@@ -27,6 +27,9 @@ SOCKET_PATH_LIMIT = 100
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 #: What neither a URL nor a client's own parsing of it changes.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
+#: A part of a mail address, and the whole of one.
+_PART = r"[^@|*,\s]+"
+_ADDRESS = f"{_PART}@{_PART}"
 
 
 def _seconds(value: object) -> object:
@@ -180,7 +183,12 @@ class Settings(BaseSettings):
     flower_oauth_url: str = Field(
         default="", pattern="^(https://[^/].*)?$", description="The provider where it has an address of its own."
     )
-    flower_oauth_emails: str = Field(default="", description="Whom: a@x|b@x, or .*@x")
+    flower_oauth_emails: str = Field(
+        # Flower ends at a pattern that it does not take, and lets nobody in by one that only looks like its own.
+        default="",
+        pattern=rf"^$|^{_ADDRESS}(\|{_ADDRESS})*$|^({_PART})?\.\*({_PART})?@{_PART}$",
+        description="Whom: a@x|b@x, or .*@x",
+    )
     flower_oauth_key: str = Field(default="", description="Flower's client id there.")
     flower_oauth_secret: SecretStr = Field(default=SecretStr(""), description="… and its secret.")
     flower_url: str = Field(

@@ -80,6 +80,31 @@ def test_a_provider_of_ones_own_is_found_at_its_address(provider: str, variable:
     )
 
 
+@pytest.mark.parametrize("whom", ["a@x.example", "a@x.example|b@y.example", ".*@x.example", "shop-.*@x.example"])
+def test_whom_flower_lets_in_is_named_as_flower_reads_it(settings: Settings, whom: str) -> None:
+    from flower.utils.authentication import validate_auth_option
+
+    assert validate_auth_option(load(flower_oauth_emails=whom).flower_oauth_emails)
+
+
+@pytest.mark.parametrize(
+    "whom",
+    [
+        "*@x.example",
+        ".*",
+        "a@.*",
+        "a@x.example, b@y.example",
+        "a@x.example,b@y.example",
+        "a@x.example|.*@y.example",
+        ".*.*@x.example",
+        "a",
+    ],
+)
+def test_whom_flower_would_not_let_in_as_meant_is_a_bad_setting(settings: Settings, whom: str) -> None:
+    with pytest.raises(Misconfigured, match="bad-setting: NFE_FLOWER_OAUTH_EMAILS"):
+        load(flower_oauth_emails=whom)
+
+
 def test_okta_is_nowhere_without_its_address(settings: Settings) -> None:
     with pytest.raises(Misconfigured, match=r"flower-oauth: .*NFE_FLOWER_OAUTH_URL"):
         parts.flower_argv(load(**(OAUTH | {"flower_oauth": "okta"})))
