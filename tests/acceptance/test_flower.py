@@ -1,17 +1,21 @@
 """What a running Flower shows, read from its API."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from celery import Celery
 
 from tests.acceptance.conftest import Installation
-from tests.acceptance.test_readme_walk import until
+from tests.acceptance.flower import running
+from tests.acceptance.test_readme_walk import free_ports, until
 from workflow.sandbox.faults import Fault
 from workflow.sandbox.shipments import SELLER_ID, Example, demo_shipments
+from workflow.settings import load
 from workflow.states import Stage, State
 
 
@@ -99,6 +103,37 @@ def test_flower_shows_each_stage_with_its_shipment_and_nothing_of_the_buyer(inst
             assert private not in everything
     states = {row["amazon_shipment_id"]: row["state"] for row in installation.rows()}
     assert states[examples[0].shipment_id] == State.ACCEPTED
+
+
+def test_flower_remembers_its_tasks_over_a_restart(
+    valkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("NFE_", "FLOWER_"))]:
+        monkeypatch.delenv(name)
+    broker = valkey.replace("unix://", "redis+socket://")
+    port = free_ports("flower")["flower"]
+    settings = load(data_dir=tmp_path, redis_url=broker, flower_port=port, flower_basic_auth="maria:secret")
+    seen: dict[str, Any] = {"name": "fetch", "args": f"('{SELLER_ID}/FBA1',)", "kwargs": "{}", "retries": 0}
+
+    def tasks(address: str) -> Any:
+        return requests.get(f"{address}/api/tasks", auth=("maria", "secret"), timeout=10).json()
+
+    def is_heard(address: str) -> bool:
+        with (
+            Celery(broker=broker) as worker,
+            worker.connection_for_write() as connection,
+            worker.events.Dispatcher(connection, hostname="worker@here") as events,
+        ):
+            events.send(
+                "task-received", uuid="a-task", root_id="a-task", parent_id=None, eta=None, expires=None, **seen
+            )
+        return "a-task" in tasks(address)
+
+    with running(settings) as address:
+        until(lambda: is_heard(address), "Flower hears no event")
+    with running(settings) as address:
+        remembered = tasks(address)["a-task"]
+    assert (remembered["name"], remembered["args"]) == (seen["name"], seen["args"])
 
 
 def test_flower_without_a_login_does_not_start_in_production(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +19,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 import requests
 
-from tests.acceptance.test_readme_walk import free_ports, until
-from workflow import parts
-from workflow.parts import Part
+from tests.acceptance.flower import running
+from tests.acceptance.test_readme_walk import free_ports
 from workflow.sandbox import certificates
 from workflow.settings import load
 
@@ -145,18 +143,8 @@ def flower(name: str, provider: Provider, broker: str, folder: Path) -> Iterator
             flower_oauth=name, flower_oauth_url=address + provider.paths.base, flower_oauth_emails=f"{MARIA}|b@shop.example",
             flower_oauth_key=CLIENT, flower_oauth_secret=SECRET,
         )  # fmt: skip
-        environ = parts.environment(Part.FLOWER, settings)
-        trust = {"SSL_CERT_FILE": str(folder / certificates.CA_FILE)}
-        with (folder / "flower.log").open("wb") as log:
-            process = subprocess.Popen(
-                parts.argv(Part.FLOWER, settings), env=environ | trust, cwd=folder, stdout=log, stderr=log
-            )
-        try:
-            until(lambda: parts.is_healthy(Part.FLOWER, settings), f"Flower: {folder / 'flower.log'}")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(30)
+        with running(settings, SSL_CERT_FILE=str(folder / certificates.CA_FILE)) as found:
+            yield found
 
 
 @pytest.fixture
