@@ -232,7 +232,8 @@ def migrate() -> None:
     if not tools.settings.database_url:
         tools.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     migrations.upgrade(tools.store.engine)
-    display.console.print(f"database at revision {migrations.HEAD}")
+    with tools.store.reading() as connection:
+        display.console.print(f"database at revision {migrations.revision(connection)}")
 
 
 @app.command("doctor")

@@ -54,7 +54,11 @@ def _database(tools: Tools) -> Iterator[Finding]:
     with tools.store.reading() as connection:
         found = migrations.revision(connection)
     name = tools.store.engine.dialect.name
-    if found != migrations.HEAD:
+    if migrations.is_later(found):
+        status = "warning" if migrations.suits(found) else "failed"
+        message = f"{name} is at {found}, of a later version than this one ({migrations.HEAD}): install that one"
+        yield Finding("database", status, message)
+    elif found != migrations.HEAD:
         yield Finding("database", "failed", f"{name} is at {found}, this version needs {migrations.HEAD}: nfe migrate")
     else:
         yield Finding("database", "ok", f"{name}, revision {found}")

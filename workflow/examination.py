@@ -109,7 +109,7 @@ class Examination:
         store, settings = self._tools.store, self._tools.settings
         begun = time.perf_counter()
         with store.reading() as connection:
-            is_current = migrations.revision(connection) == migrations.HEAD
+            is_current = migrations.suits(migrations.revision(connection))
         seconds = time.perf_counter() - begun
         found = standing.standing(store, longest_ring=max(settings.lease, settings.ring_again))
         self._sellers = found.sellers

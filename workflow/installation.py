@@ -40,7 +40,10 @@ def ready() -> Tools:
 def _see_to_the_database(tools: Tools) -> None:
     with tools.store.reading() as connection:
         found = migrations.revision(connection)
-    if found != migrations.HEAD:
+    if migrations.is_later(found) and not migrations.suits(found):
+        message = f"the database is at {found}, of a later version than this one ({migrations.HEAD}); install that one"
+        raise Misconfigured("database-newer", message)
+    if not migrations.suits(found):
         if tools.settings.database_url:
             raise Away(
                 "database-revision",

@@ -5,17 +5,18 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 from structlog.testing import capture_logs
 
-from workflow import installation, settings
+from workflow import doctor, installation, settings
 from workflow.errors import Away, Misconfigured
 from workflow.installation import patiently, ready
-from workflow.migrations import upgrade
+from workflow.migrations import HEAD, upgrade
 from workflow.store import connect
 
 ROOT = Path(__file__).parents[2]
@@ -100,3 +101,42 @@ def test_a_part_that_waits_says_so_in_one_line_and_ends_at_once(
     assert len(said.read_text().splitlines()) == 1
     assert re.search(r"code=database-unavailable.*refused", said.read_text())
     assert "secret" not in said.read_text()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_part_of_a_newer_program_goes_on_when_the_database_has_been_migrated(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, tmp_path, database_url)
+    monkeypatch.setattr(installation, "FIRST_LOOK", 0.01)
+    engine = connect(database_url)
+    upgrade(engine, "0008")
+    migration = threading.Timer(0.3, upgrade, (engine,))
+    migration.start()
+    with capture_logs() as lines:
+        patiently(ready).store.engine.dispose()
+    migration.join()
+    engine.dispose()
+    assert lines[0]["code"] == "database-revision"
+
+
+def test_a_program_goes_on_with_what_a_later_one_has_added_and_refuses_what_it_took_away(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, tmp_path, database_url)
+    engine = connect(database_url)
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE shipment ADD COLUMN later VARCHAR"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    tools = ready()
+    assert [finding.status for finding in doctor.CHECKS["database"](tools)] == ["warning"]
+    upgrade(engine)  # is not this one's to do
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '1001'"))
+    with pytest.raises(Misconfigured, match=f"database-newer: the database is at 1001, .*{HEAD}") as raised:
+        ready()
+    assert not isinstance(raised.value, Away)
+    assert [finding.status for finding in doctor.CHECKS["database"](tools)] == ["failed"]
+    for one in (engine, tools.store.engine):
+        one.dispose()

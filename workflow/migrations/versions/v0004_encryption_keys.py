@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
+from workflow.migrations import online
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -17,14 +19,14 @@ SEALED_WITH = sa.text("substr(sealed, 1, 9)")
 
 
 def upgrade() -> None:
+    for table in ("document", "customer_invoice"):
+        online.create_index(f"ix_{table}_sealed_with", table, [SEALED_WITH], unique=False)
     op.create_table(
         "encryption_key",
         sa.Column("id", AutoString(), nullable=False),
         sa.Column("first_used_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_encryption_key")),
     )
-    for table in ("document", "customer_invoice"):
-        op.create_index(f"ix_{table}_sealed_with", table, [SEALED_WITH], unique=False)
 
 
 def downgrade() -> None:

@@ -7,6 +7,8 @@ Created: 2026-11-25
 import sqlalchemy as sa
 from alembic import op
 
+from workflow.migrations import online
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -16,8 +18,8 @@ STOPPED = sa.text("stop_code IS NOT NULL")
 
 
 def upgrade() -> None:
-    op.create_index("ix_shipment_seller_id_created_at", "shipment", ["seller_id", "created_at"], unique=False)
-    op.create_index(
+    online.create_index("ix_shipment_seller_id_created_at", "shipment", ["seller_id", "created_at"], unique=False)
+    online.create_index(
         "ix_shipment_stopped",
         "shipment",
         ["created_at"],
