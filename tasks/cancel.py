@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tasks.app import stage
 from workflow import handovers, numbers
-from workflow.authorization import ask_by_every_key, place_of, wait_if_told
+from workflow.authorization import ask_by_every_key, place_of, wait_for_queue, wait_if_told
 from workflow.clients.sefaz import EventResult
 from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater, SellerStopped
@@ -34,6 +34,7 @@ def cancel(claim: Claim, tools: Tools) -> Done:
     if claim.state in AUTHORIZED_AND_LATER:
         return _cancel_at_sefaz(claim, tools)
     if claim.state is State.GENERATED and claim.sent_at is not None:
+        wait_for_queue(claim, tools, tools.document(claim.id, DocumentKind.NFE))
         found = ask_by_every_key(claim, tools)
         if found is not None:
             return found  # authorised after all: the next try cancels it there

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from sqlalchemy import Connection
 
@@ -67,19 +68,40 @@ def after_answer(claim: Claim, tools: Tools, signed: bytes, answer: Authorizatio
 
 
 def ask_for_receipt(claim: Claim, tools: Tools, signed: bytes) -> Done | None:
-    """Ask what became of a queued batch, where the last answer gave its receipt; None: there is none to ask for."""
-    lines = [line for line in tools.store.history(claim.id) if line.stage == Stage.AUTHORIZE]
-    found = _RECEIPT.search(lines[-1].reason or "") if lines and lines[-1].code == QUEUED else None
-    if found is None:
+    """Ask what became of a queued batch, where an answer gave its receipt; None: there is none to ask for."""
+    answer = _queued(claim, tools, signed)
+    return None if answer is None else after_answer(claim, tools, signed, answer)
+
+
+def wait_for_queue(claim: Claim, tools: Tools, signed: bytes) -> None:
+    """Raise RetryLater while the document waits under a receipt: till then SEFAZ knows no such key, and may soon."""
+    answer = _queued(claim, tools, signed)
+    if answer is not None:
+        wait_if_told(answer.cStat, answer.xMotivo)
+
+
+def _queued(claim: Claim, tools: Tools, signed: bytes) -> Authorization | None:
+    """What became of the batch that has the document; None: no receipt of it is known, here or at SEFAZ.
+
+    It is asked for ever more seldom: SEFAZ answers forty questions about a receipt in an hour.
+    """
+    nRec = _receipt(claim, tools)
+    if nRec is None:
         return None
     seller = tools.seller(claim.seller_id, Side.SEFAZ)
     place = place_of(protocol.chNFe_of(signed))
-    answer = seller.sefaz.receipt(found[1], uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place)
+    answer = seller.sefaz.receipt(nRec, uf=seller.uf, tpAmb=seller.issuer.tpAmb, tpEmis=place)
     if answer.cStat == IN_PROCESS:
-        raise LostAnswer(QUEUED, f"{answer.xMotivo}; nRec {found[1]}", after=timedelta(seconds=SHORTEST_QUEUE))
-    if answer.cStat == UNKNOWN_RECEIPT:
-        return None
-    return after_answer(claim, tools, signed, answer)
+        wait = timedelta(seconds=SHORTEST_QUEUE * 2 ** min(claim.tries - 1, 16))
+        raise LostAnswer(QUEUED, f"{answer.xMotivo}; nRec {nRec}", after=min(wait, tools.settings.backoff_cap))
+    return None if answer.cStat == UNKNOWN_RECEIPT else answer
+
+
+def _receipt(claim: Claim, tools: Tools) -> str | None:
+    """The last receipt that was given for the newest document, whatever was answered since."""
+    since = takewhile(lambda line: line.stage != Stage.GENERATE, reversed(tools.store.history(claim.id)))
+    told = (_RECEIPT.search(line.reason or "") for line in since if line.code == QUEUED)
+    return next((found[1] for found in told if found is not None), None)
 
 
 def _ask_again(claim: Claim, tools: Tools, signed: bytes, cStat: str) -> Done:
@@ -131,15 +153,18 @@ def _fate(cStat: str) -> NumberStatus:
 
 
 def ask_by_every_key(claim: Claim, tools: Tools) -> Done | None:
-    """Ask about every document the shipment ever had, newest first; None: SEFAZ has none of them.
+    """Ask about every document with the shipment's present number, newest first; None: SEFAZ has none of them.
 
-    Raise Invalid where another key holds the number and it is none of these.
+    Of a number before it, which a reissue or another's note took, SEFAZ has decided. Raise Invalid where another key
+    holds the number and it is none of these.
     """
     taken: Invalid | None = None
     asked: set[str] = set()
-    for signed in tools.store.versions(claim.id, DocumentKind.NFE):
+    documents = tools.store.versions(claim.id, DocumentKind.NFE)
+    present = _number_of(documents[0]) if documents else None
+    for signed in documents:
         key = protocol.chNFe_of(signed)
-        if key in asked:
+        if key in asked or _number_of(signed) != present:
             continue
         asked.add(key)
         try:
@@ -152,6 +177,11 @@ def ask_by_every_key(claim: Claim, tools: Tools) -> Done | None:
     if taken is not None:
         raise taken
     return None
+
+
+def _number_of(signed: bytes) -> tuple[str, str, str]:
+    key = split(protocol.chNFe_of(signed))
+    return key.CNPJ, key.serie, key.nNF
 
 
 def ask_by_key(claim: Claim, tools: Tools, signed: bytes, *, sends: bool = True) -> Done | None:

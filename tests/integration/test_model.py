@@ -7,6 +7,7 @@ agree; at the end the faults stop, an operator retries what waits, and every shi
 `make model` searches for minutes. A failure tells its seed and every step; `--model-seed` repeats it.
 """
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ from workflow.store import connect
 #: Of the short search, which is part of `make test`, and of each round of a long one.
 EXAMPLES, ROUND = 30, 30
 STEPS = 40
+#: Without, a failure is told at once, but longer than it must be.
+SHRINKS = os.environ.get("NFE_MODEL_SHRINKS", "1") == "1"
 #: Long searches, side by side.
 SEARCHES = 2
 
@@ -79,7 +82,7 @@ def search(model: type[Model], *, examples: int, given: int | None) -> None:
                 database=None,
                 derandomize=False,
                 report_multiple_bugs=False,
-                phases=(Phase.generate, Phase.shrink),
+                phases=(Phase.generate, Phase.shrink) if SHRINKS else (Phase.generate,),
                 suppress_health_check=list(HealthCheck),
             ),
         )

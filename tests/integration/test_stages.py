@@ -155,6 +155,45 @@ def test_a_number_that_is_still_in_process_is_not_refused(house: House) -> None:
     assert house.go().state is State.AUTHORIZED
 
 
+def test_a_note_that_waits_under_a_receipt_is_not_called_cancelled_before_it_is_decided(house: House) -> None:
+    house.go_to(State.GENERATED)
+    assert house.go(Fault.QUEUED_LONG).code == "103"
+    house.announce("Cancelled")
+    house.go_to(State.CANCELLED)
+    assert [note.cancelled for note in house.world.sefaz.notes.values()] == [True]
+    assert house.numbers == [(1, NumberStatus.USED)]
+
+
+def test_a_receipt_is_not_forgotten_over_a_question_that_failed(house: House) -> None:
+    house.go_to(State.GENERATED)
+    house.go(Fault.QUEUED_LONG)
+    assert house.go(Fault.LOST).code == "sefaz-timeout"
+    assert house.go().code == "103"
+    house.go_to(State.AUTHORIZED)
+    assert len(house.world.sefaz.received) == 1
+
+
+def test_a_receipt_that_takes_long_is_asked_for_ever_more_seldom(house: House) -> None:
+    house.go_to(State.GENERATED)
+    began = house.clock()
+    house.go(Fault.QUEUED_LONG)
+    house.go_to(State.AUTHORIZED)
+    assert house.clock() - began < timedelta(minutes=60)
+    assert sum(line.code == "103" for line in house.store.history(house.id)) <= 12
+
+
+def test_the_cancelled_note_before_a_reissue_says_nothing_of_the_one_after_it(house: House) -> None:
+    house.go_to(State.AUTHORIZED)
+    assert house.store.cancel(house.id, reason="the product was wrong", actor="maria", code=REISSUE)
+    house.go()
+    house.go_to(State.GENERATED)
+    house.go(Fault.LATE)
+    house.announce("Cancelled")
+    house.go_to(State.CANCELLED)
+    assert [note.cancelled for note in house.world.sefaz.notes.values()] == [True, True]
+    assert house.numbers == [(1, NumberStatus.USED), (2, NumberStatus.USED)]
+
+
 def test_a_note_cancelled_elsewhere_has_used_its_number(house: House) -> None:
     house.go_to(State.GENERATED)
     house.go(Fault.UNHEARD)

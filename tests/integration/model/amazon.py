@@ -45,15 +45,15 @@ class Amazon:
 
     def shipment_details(self, shipment_id: str) -> bytes:
         """getShipmentDetails."""
-        return bytes(self._fate.ask(lambda fault: self._details(shipment_id, fault), party="amazon"))
+        return bytes(self._fate.ask(lambda fault: self._details(shipment_id, fault), "getShipmentDetails"))
 
     def submit_invoice(self, shipment_id: str, xml: bytes) -> None:
         """submitInvoice."""
-        self._fate.order(lambda fault: self._submit(shipment_id, xml, fault), lambda: None, party="amazon")
+        self._fate.order(lambda fault: self._submit(shipment_id, xml, fault), lambda: None, "submitInvoice")
 
     def invoice_status(self, shipment_id: str) -> InvoiceStatus:
         """getInvoiceStatus."""
-        status = self._fate.ask(lambda fault: self._status(shipment_id, fault), party="amazon")
+        status = self._fate.ask(lambda fault: self._status(shipment_id, fault), "getInvoiceStatus")
         return InvoiceStatus(status, json.dumps({"payload": status}).encode())
 
     def forget(self, shipment_id: str) -> None:

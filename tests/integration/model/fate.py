@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.exc import OperationalError
 
@@ -68,11 +68,19 @@ class Clock:
         self.moment += duration
 
 
+class Aimed(NamedTuple):
+    """How the next call of an operation goes."""
+
+    operation: str
+    fault: Fault
+
+
 @dataclass
 class Ordeal:
-    """What one run of a worker meets."""
+    """What one run of a worker meets: faults of the calls in turn, and others that wait for their operation."""
 
     faults: deque[Fault] = field(default_factory=deque)
+    aimed: list[Aimed] = field(default_factory=list)
     #: At which point, counted from now.
     at: int = -1
     trouble: Trouble | None = None
@@ -101,9 +109,12 @@ class Fate:
         finally:
             self.ordeal = before
 
-    def fault(self) -> Fault:
+    def fault(self, operation: str) -> Fault:
         """How the call that begins now goes."""
         self.arrive()
+        for place, aimed in enumerate(self.ordeal.aimed):
+            if aimed.operation == operation:
+                return self.ordeal.aimed.pop(place).fault
         return self.ordeal.faults.popleft() if self.ordeal.faults else Fault.NONE
 
     def point(self, *, in_database: bool = False) -> None:
@@ -120,10 +131,10 @@ class Fate:
             ordeal.meanwhile()
             ordeal.slept = True
 
-    def ask(self, answer: Callable[[Fault], Any], *, party: str) -> Any:
+    def ask(self, answer: Callable[[Fault], Any], operation: str) -> Any:
         """A question: repeating it changes nothing."""
         self.point()
-        fault = self.fault()
+        fault, party = self.fault(operation), party_of(operation)
         self._raise_common(fault, party)
         if fault in (Fault.LOST, Fault.UNHEARD, Fault.LATE):
             raise RetryLater(f"{party}-timeout", "no answer")
@@ -133,10 +144,10 @@ class Fate:
             raise KeyError("a bug")
         return found
 
-    def order(self, process: Callable[[Fault], Any], late: Callable[[], None], *, party: str) -> Any:
+    def order(self, process: Callable[[Fault], Any], late: Callable[[], None], operation: str) -> Any:
         """A request that changes something."""
         self.point()
-        fault = self.fault()
+        fault, party = self.fault(operation), party_of(operation)
         self._raise_common(fault, party)
         if fault is Fault.LATE:
             late()
@@ -157,3 +168,8 @@ class Fate:
             raise SellerStopped(f"{party}-certificate-refused", "refused the client certificate")
         if fault is Fault.BUG:
             raise KeyError("a bug")
+
+
+def party_of(operation: str) -> str:
+    """Who is called: Amazon's operations have Amazon's names."""
+    return "amazon" if operation in ("getShipmentDetails", "submitInvoice", "getInvoiceStatus") else "sefaz"

@@ -19,10 +19,21 @@ from tasks.fetch import fetch
 from tasks.generate import generate
 from tasks.poll import poll
 from tasks.submit import submit
-from tests.integration.model.fate import LATEST, Clock, Fault, Killed, Ordeal, Trouble
+from tests.integration.model.fate import LATEST, Aimed, Clock, Fault, Killed, Ordeal, Trouble
 from tests.integration.model.invariants import Promises
 from tests.integration.model.kit import AMAZON, FrailStore, Kit, learn_product, loaded, register_seller
-from tests.integration.model.plans import SHIPMENTS, commands, faults, gaps, happenings, orders, some_shipment, troubles
+from tests.integration.model.plans import (
+    SHIPMENTS,
+    commands,
+    faults,
+    gaps,
+    happenings,
+    hitches,
+    orders,
+    scenes,
+    some_shipment,
+    troubles,
+)
 from tests.integration.model.world import World
 from workflow.corrections import correct
 from workflow.crypto import Vault
@@ -107,26 +118,56 @@ class Model(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Without shipments nothing happens; the last one, whose product is unknown, may come later."""
-        for which in range(SHIPMENTS - 1):
-            self._announce(which, "Created")
+        """Without shipments nothing happens; the others come when a worker looks for them, or by themselves."""
+        self._announce(0, "Created")
 
     # Few rules, because the search leaves some out of each run: workers must not be among those.
 
     @rule(which=some_shipment, gap=gaps, first=orders, faults=faults, trouble=troubles)
-    def come_back(self, which: int, gap: timedelta, first: str | None, faults: list[Fault], trouble: Any) -> None:
+    def come_back(
+        self, which: int, gap: timedelta, first: str | None, faults: list[Fault | Aimed], trouble: Any
+    ) -> None:
         """Time passes until the shipment is due, or an operator mends what stopped it, and its message arrives."""
         self.clock.pass_(gap)
         self._mend(self._id(which))
         if first is not None:
             self._order(self._id(which), first)
-        row = self.store.shipment(self._id(which))
-        if row is not None and row.ring_at is not None and row.ring_at > self.clock():
-            self.clock.pass_(row.ring_at - self.clock())
-        self._chain(self._id(which), faults, trouble)
+        self._come(which, faults, trouble)
+
+    @rule(which=some_shipment, what=scenes, hitch=hitches, faults=faults, trouble=troubles)
+    def scene(self, which: int, what: str, hitch: Fault, faults: list[Fault | Aimed], trouble: Any) -> None:
+        """What takes several steps in a row, which a search by itself seldom finds."""
+        id = self._id(which)
+        if what == "storm":
+            self._storm(which, faults, trouble)
+        elif what == "refuse":
+            for _ in range(4):
+                self._come(which, [Aimed("autorizacao", Fault.REFUSED)], None)
+                self._order(id, "retry")
+            self._come(which, faults, trouble)
+        elif what == "give up":
+            self._come(which, [Aimed("autorizacao", hitch)], None)
+            self._order(id, "cancel")
+            self._come(which, faults, trouble)
+            self._come(which, [], None)
+            self._order(id, "void", faults, trouble)
+        else:
+            self._come(which, [], None)
+            self._order(id, "reissue")
+            self._come(which, [], None)
+            self._come(which, faults, trouble)
+
+    def _storm(self, which: int, faults: list[Fault | Aimed], trouble: Any) -> None:
+        """The UF's SEFAZ is out of order, and the SVC stands in: it is entered, and perhaps left at once."""
+        self._let_weather_be("outage")
+        for _ in range(3):
+            self._come(which, [], None)
+        self._come(which, faults, trouble)
+        self._let_weather_be("leaving" if len(faults) % 2 else "fair")
+        self._come(which, faults, None)
 
     @rule(which=some_shipment, how=st.sampled_from(["ring", "sweep", "lose", *Stage]), faults=faults, trouble=troubles)
-    def ring(self, which: int, how: str, faults: list[Fault], trouble: Any) -> None:
+    def ring(self, which: int, how: str, faults: list[Fault | Aimed], trouble: Any) -> None:
         """A chain's message arrives, or the sweeper's, or the broker loses all of these, or one comes late or twice."""
         if how == "ring":
             self._chain(self._id(which), faults, trouble)
@@ -138,7 +179,7 @@ class Model(RuleBasedStateMachine):
             self._run(self._id(which), Stage(how), self._ordeal(self._id(which), faults, trouble))
 
     @rule(which=some_shipment, what=commands, faults=faults, trouble=troubles)
-    def operate(self, which: int, what: str, faults: list[Fault], trouble: Any) -> None:
+    def operate(self, which: int, what: str, faults: list[Fault | Aimed], trouble: Any) -> None:
         """A person gives an order."""
         self._order(self._id(which), what, faults, trouble)
 
@@ -155,12 +196,25 @@ class Model(RuleBasedStateMachine):
         elif what == "forget":
             self.world.amazon.forget(self.ids[which])
         elif what in WEATHERS:
-            self.world.sefaz.is_down, self.world.sefaz.svc = WEATHERS[what]
+            self._let_weather_be(what)
         elif what == "cancel":
             for note in self._notes_of(self._id(which)):
                 note.cancelled = True
         elif which + 1 not in self.world.sefaz.voided and not self.world.sefaz.is_taken(which + 1):
             self.world.sefaz.take(shipments.SELLER_CNPJ, serie=1, nNF=which + 1)
+
+    def _come(self, which: int, faults: list[Fault | Aimed], trouble: Any) -> None:
+        """A worker comes when the shipment is due; where there is none yet, it is announced."""
+        id = self._id(which)
+        row = self.store.shipment(id)
+        if row is None:
+            self._announce(which, "Created")
+        elif row.ring_at is not None and row.ring_at > self.clock():
+            self.clock.pass_(row.ring_at - self.clock())
+        self._chain(id, faults, trouble)
+
+    def _let_weather_be(self, what: str) -> None:
+        self.world.sefaz.is_down, self.world.sefaz.svc = WEATHERS[what]
 
     def _mend(self, id: str) -> None:
         row = self.store.shipment(id)
@@ -173,7 +227,7 @@ class Model(RuleBasedStateMachine):
         self.kit.engine.receive(json.dumps(shipments.notification(details, status)).encode())
         self.announced.add(self._id(which))
 
-    def _order(self, id: str, what: str, faults: list[Fault] | None = None, trouble: Any = None) -> None:
+    def _order(self, id: str, what: str, faults: list[Fault | Aimed] | None = None, trouble: Any = None) -> None:
         """A person's order; its program meets what workers meet, and may be given again."""
         if what == "learn":
             learn_product(self.kit)
@@ -187,7 +241,7 @@ class Model(RuleBasedStateMachine):
 
     # -- a worker -------------------------------------------------------------------------------------------
 
-    def _chain(self, id: str, faults: list[Fault], trouble: Any) -> None:
+    def _chain(self, id: str, faults: list[Fault | Aimed], trouble: Any) -> None:
         """A worker runs the links of a shipment's chain, unless it dies."""
         row = self.store.shipment(id)
         if row is None:
@@ -209,14 +263,15 @@ class Model(RuleBasedStateMachine):
         finally:
             self.world.amazon.may_lag = lags
 
-    def _ordeal(self, id: str, faults: list[Fault], trouble: Any) -> Ordeal:
-        ordeal = Ordeal(deque(faults))
+    def _ordeal(self, id: str, faults: list[Fault | Aimed], trouble: Any) -> Ordeal:
+        aimed = [fault for fault in faults if isinstance(fault, Aimed)]
+        ordeal = Ordeal(deque(fault for fault in faults if isinstance(fault, Fault)), aimed)
         if trouble is not None and (self.depth == 0 or trouble[0] is not Trouble.SLEEPS):
             ordeal.trouble, ordeal.at, steps = trouble
             ordeal.meanwhile = partial(self._meanwhile, id, steps)
         return ordeal
 
-    def _meanwhile(self, id: str, steps: list[tuple[str, timedelta, list[Fault]]]) -> None:
+    def _meanwhile(self, id: str, steps: list[tuple[str, timedelta, list[Fault | Aimed]]]) -> None:
         """What others do while a worker sleeps: ten minutes at the most."""
         began = self.clock()
         self.depth += 1
@@ -225,7 +280,7 @@ class Model(RuleBasedStateMachine):
                 self._meanwhile_step(id, what, min(gap, LATEST - (self.clock() - began)), faults)
         self.depth -= 1
 
-    def _meanwhile_step(self, id: str, what: str, gap: timedelta, faults: list[Fault]) -> None:
+    def _meanwhile_step(self, id: str, what: str, gap: timedelta, faults: list[Fault | Aimed]) -> None:
         if what == "pass":
             self.clock.pass_(gap)
         elif what == "work":
@@ -246,7 +301,7 @@ class Model(RuleBasedStateMachine):
             self.store.engine.dispose()
 
     def _come_to_an_end(self) -> None:
-        self.world.sefaz.is_down, self.world.sefaz.svc = WEATHERS["fair"]
+        self._let_weather_be("fair")
         self._rest()
         self.world.amazon.verdict = "Accepted"
         self.world.sefaz.refused.clear()

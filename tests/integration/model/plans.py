@@ -4,14 +4,37 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from tests.integration.model.fate import LATEST, Fault, Trouble
+from tests.integration.model.fate import LATEST, Aimed, Fault, Trouble
 
-SHIPMENTS = 4
+SHIPMENTS = 6
 
 some_shipment = st.integers(0, SHIPMENTS - 1)
 #: Most calls go well: a chain that fails at its first one shows little. Of the others, lost answers are the worst.
 LOST = [Fault.LATE, Fault.UNHEARD] * 4
-faults = st.lists(st.sampled_from([*[Fault.NONE] * 2 * len(Fault), *LOST, *Fault]), max_size=4)
+#: What only one kind of call meets, and would seldom.
+AIMED = {
+    "autorizacao": [
+        *(Fault.QUEUED, Fault.QUEUED_LONG, Fault.QUEUED_UNHEARD, Fault.BARE, Fault.UNREGISTERED, Fault.REFUSED),
+        *(Fault.REFUSED, Fault.BUSY, Fault.BLOCKED, Fault.LOST, Fault.LATE, Fault.UNHEARD, Fault.UNHEARD),
+    ],
+    "retautorizacao": [Fault.AWAY, Fault.BUSY, Fault.BLOCKED],
+    "consulta": [Fault.AWAY, Fault.BUSY, Fault.BLOCKED],
+    "evento": [Fault.LATE, Fault.UNHEARD, Fault.UNHEARD, Fault.REFUSED, Fault.BLOCKED, Fault.BUSY],
+    "inutilizacao": [*(Fault.LATE, Fault.UNHEARD, Fault.REFUSED, Fault.UNREGISTERED, Fault.BLOCKED, Fault.BUG_AFTER)],
+    "status": [Fault.AWAY, Fault.ODD],
+    "submitInvoice": [*(Fault.UNHEARD, Fault.UNHEARD, Fault.LOST, Fault.BUSY, Fault.SELLER)],
+    "getInvoiceStatus": [Fault.AWAY, Fault.ODD],
+}
+aimed = [Aimed(operation, fault) for operation, meant in AIMED.items() for fault in meant]
+faults = st.lists(st.sampled_from([*[Fault.NONE] * 2 * len(Fault), *LOST, *Fault, *aimed, *aimed]), max_size=4)
+#: What keeps a note from being authorised at once.
+hitches = st.sampled_from(
+    [
+        *(Fault.AWAY, Fault.BUSY, Fault.LOST, Fault.LATE, Fault.REFUSED),
+        *(Fault.QUEUED, Fault.QUEUED_LONG, Fault.BLOCKED),
+    ]
+)
+scenes = st.sampled_from(["storm", "storm", "give up", "give up", "refuse", "reissue"])
 gaps = st.sampled_from([timedelta(seconds=5), timedelta(minutes=1), timedelta(minutes=4), LATEST])
 #: What a person orders before a worker comes back, mostly nothing.
 orders = st.sampled_from([*[None] * 12, "cancel", "withdraw", "reissue", "correct", "void"])

@@ -122,7 +122,7 @@ class Sefaz:
         """NFeAutorizacao4."""
         late = lambda: self.late.append((self._fate.clock() + LATEST, nfe))  # noqa: E731
         process = lambda fault: self._authorize(nfe, tpEmis, fault)  # noqa: E731
-        answer: Authorization = self._fate.order(process, late, party="sefaz")
+        answer: Authorization = self._fate.order(process, late, "autorizacao")
         if answer.cStat == "237":
             self.told += 1
             self._refusals[unmended(nfe)].append((self._fate.clock(), self.told))
@@ -131,13 +131,13 @@ class Sefaz:
 
     def receipt(self, nRec: str, *, uf: str, tpAmb: int, tpEmis: int = 1) -> Authorization:
         """NFeRetAutorizacao4."""
-        answer: Authorization = self._fate.ask(lambda fault: self._receipt(nRec, tpEmis, fault), party="sefaz")
+        answer: Authorization = self._fate.ask(lambda fault: self._receipt(nRec, tpEmis, fault), "retautorizacao")
         self._tell(answer.cStat, _service("retautorizacao", tpEmis))
         return answer
 
     def consult(self, chNFe: str, *, uf: str, tpAmb: int, tpEmis: int = 1) -> Consultation:
         """NFeConsultaProtocolo4."""
-        answer: Consultation = self._fate.ask(lambda fault: self._consult(chNFe, tpEmis, fault), party="sefaz")
+        answer: Consultation = self._fate.ask(lambda fault: self._consult(chNFe, tpEmis, fault), "consulta")
         self._tell(answer.cStat, _service("consulta", tpEmis))
         return answer
 
@@ -145,7 +145,7 @@ class Sefaz:
         """NFeStatusServico4."""
         normal = "108" if self.is_down else "107"
         usual = lambda fault: self._common("status", tpEmis, fault) or (normal if tpEmis == NORMAL else self.svc)  # noqa: E731
-        cStat: str = self._fate.ask(usual, party="sefaz")
+        cStat: str = self._fate.ask(usual, "status")
         self._tell(cStat, _service("status", tpEmis))
         return ServiceStatus(cStat, stat_text(cStat), 1, None)
 
@@ -153,14 +153,14 @@ class Sefaz:
         """NFeRecepcaoEvento4."""
         late = lambda: self.late_events.append((self._fate.clock() + LATEST, signed_event))  # noqa: E731
         process = lambda fault: self._event(signed_event, tpEmis, fault)  # noqa: E731
-        answer: EventResult = self._fate.order(process, late, party="sefaz")
+        answer: EventResult = self._fate.order(process, late, "evento")
         self._tell(answer.cStat, _service("evento", tpEmis))
         return answer
 
     def void(self, signed_inutNFe: bytes, *, uf: str, tpAmb: int) -> VoidResult:
         """NFeInutilizacao4."""
         late = lambda: self.late_voidings.append((self._fate.clock() + LATEST, signed_inutNFe))  # noqa: E731
-        answer: VoidResult = self._fate.order(lambda fault: self._void(signed_inutNFe, fault), late, party="sefaz")
+        answer: VoidResult = self._fate.order(lambda fault: self._void(signed_inutNFe, fault), late, "inutilizacao")
         self._tell(answer.cStat, "inutilizacao")
         return answer
 
