@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from workflow.states import RETRY, SETTLED, Stage, State, is_allowed, remaining
+from workflow.states import REFETCH, RETRY, SETTLED, Stage, State, is_allowed, remaining
 
 
 def assert_rows_are_due_or_settled_or_wait_for_a_person(rows: Iterable[Any]) -> None:
@@ -47,7 +47,7 @@ def is_way(before: str, line: Any) -> bool:
     if line.outcome in ("asked", "withdrawn"):
         return source is target
     if line.stage == "retry":
-        return target in (source, RETRY.get(source))
+        return target in (source, RETRY.get(source), REFETCH.get(source))
     if line.outcome in ("stopped", "waiting") and source is target:
         return True
     return is_allowed(Stage(line.stage), source, target)
