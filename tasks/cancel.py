@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from tasks.app import stage
 from workflow import handovers, numbers
+from workflow.adoption import refuse_where_it_lives
 from workflow.authorization import ask_by_every_key, place_of, wait_for_queue, wait_if_told
 from workflow.clients.sefaz import EventResult
 from workflow.engine import Done
@@ -39,6 +40,7 @@ def cancel(claim: Claim, tools: Tools) -> Done:
         if found is not None:
             return found  # authorised after all: the next try cancels it there
         tools.wait_until_certain(claim)
+    refuse_where_it_lives(claim, tools)
     return Done(
         state=State.CANCELLED,
         reason="no NF-e was authorised; its number, if any, is to be voided",

@@ -5,13 +5,13 @@ from datetime import datetime
 from lxml import etree
 
 from tasks.app import stage
-from workflow import contingency, notice, numbers
+from workflow import adoption, contingency, notice, numbers
 from workflow.engine import Done
 from workflow.errors import Invalid, RetryLater
 from workflow.models import DocumentKind
 from workflow.nfe import rules, schema, signature, xml
 from workflow.nfe.from_amazon import ShipmentDetail, build_invoice
-from workflow.nfe.invoice import Product
+from workflow.nfe.invoice import Invoice, Product
 from workflow.registrations import registration_of_buyer
 from workflow.states import State
 from workflow.stops import Side
@@ -29,11 +29,16 @@ def generate(claim: Claim, tools: Tools) -> Done:
     skus = {item.SellerSKU for item in detail.ShipmentItems if item.SellerSKU}
     known = tools.catalog.products(claim.seller_id, skus)
     products = {sku: Product.parse(data) for sku, data in known.items()}
-    issuer = seller.issuer
-    issued_on = datetime.fromisoformat(xml.local_time(now, seller.uf)).date()
     buyer_ie = registration_of_buyer(claim, tools, detail)
-    invoice = build_invoice(detail, issuer=issuer, products=products, issued_on=issued_on, buyer_ie=buyer_ie)
 
+    def compute(moment: datetime) -> Invoice:
+        issued_on = xml.local_date(moment, seller.uf)
+        return build_invoice(detail, issuer=seller.issuer, products=products, issued_on=issued_on, buyer_ie=buyer_ie)
+
+    invoice = compute(now)
+    had = adoption.adopt(claim, tools, seller, compute)
+    if had is not None:
+        return had
     reserved = _numbered(claim, tools, seller.series, now)
     place = contingency.in_force(tools, seller)
     numbering = xml.Numbering(nNF=reserved.nNF, cNF=reserved.cNF, dhEmi=now, **(place._asdict() if place else {}))

@@ -1,6 +1,7 @@
 """submit: AUTHORIZED → SUBMITTED. Amazon gets the stored nfeProc; a lost answer is asked for first."""
 
 from tasks.app import stage
+from workflow.adoption import is_from_before
 from workflow.engine import Done
 from workflow.errors import Invalid, LostAnswer, RetryLater
 from workflow.models import DocumentKind
@@ -24,7 +25,7 @@ def submit(claim: Claim, tools: Tools) -> Done:
             "an NF-e of homologation must not reach the real Amazon; set tpAmb = 1, or NFE_AMAZON_URL",
         )
     submitted = Done(state=State.SUBMITTED, after=tools.pace.first(claim.seller_id))
-    if claim.sent_at is not None and _has_it(claim, tools, seller):
+    if (claim.sent_at is not None or is_from_before(claim, tools, seller)) and _has_it(claim, tools, seller):
         return submitted
     xml = tools.document(claim.id, DocumentKind.NFEPROC)
     with seller.permit("submitInvoice", claim.id):

@@ -24,6 +24,7 @@ from workflow import (
     cli_notifications,
     cli_numbers,
     cli_purge,
+    cli_recovery,
     cli_sandbox,
     cli_users,
     display,
@@ -101,6 +102,9 @@ app.command("report")(cli_archive.report)
 app.command("metrics")(cli_metrics.metrics)
 app.command("alerts")(cli_metrics.alerts)
 app.command("check")(cli_check.check)
+app.command("backup")(cli_recovery.write_backup)
+app.command("recover")(cli_recovery.recover)
+app.command("adopt")(cli_recovery.adopt)
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 

@@ -11,7 +11,7 @@ from workflow import key_book, key_source, migrations, notice
 from workflow.clients import broker
 from workflow.clients.mail import MailServer
 from workflow.consume import open_queue
-from workflow.errors import NfeError
+from workflow.errors import NfeError, RetryLater
 from workflow.models import NumberStatus
 from workflow.nfe import schema
 from workflow.nfe.signature import agrees_with_signxml
@@ -159,9 +159,20 @@ def _numbers(tools: Tools) -> Iterator[Finding]:
 
 
 def _highest(tools: Tools) -> Iterator[Finding]:
-    """Whether this database knows every number that was given."""
-    for seller, reason in notice.behind(tools):
+    """Whether this database knows every number that was given, and whose each is."""
+    try:
+        behind = list(notice.behind(tools))
+    except RetryLater:
+        behind = []  # a Redis that is away is the broker's finding
+    for seller, reason in behind:
         yield Finding(f"seller {seller}", "failed", reason)
+    ownerless = tools.recoveries.waiting()
+    if ownerless:
+        message = (
+            f"{ownerless} notes found at SEFAZ belong to no shipment here; hand in again what Amazon announced: "
+            "nfe receive, nfe reconcile"
+        )
+        yield Finding("numbers", "warning", message)
 
 
 def _queue(tools: Tools) -> Iterator[Finding]:

@@ -230,6 +230,20 @@ class NumberForeign(SQLModel, table=True):
     actor: str
 
 
+class Recovery(SQLModel, table=True):
+    """The last time that SEFAZ was asked what a series has that this database did not know."""
+
+    cnpj: str = Field(primary_key=True)
+    environment: int = Field(primary_key=True)
+    series: int = Field(primary_key=True)
+    #: What was announced before is asked for at SEFAZ and Amazon before it gets a number.
+    begun_at: datetime
+    #: When the last number was reserved that the database did know: how old it was.
+    known_until: datetime | None = None
+    #: None while it is under way.
+    done_at: datetime | None = None
+
+
 class Number(SQLModel, table=True):
     """One NF-e number, and the shipment it belongs to for ever."""
 
@@ -246,7 +260,8 @@ class Number(SQLModel, table=True):
     environment: int = Field(primary_key=True)
     series: int = Field(primary_key=True)
     number: int = Field(primary_key=True)
-    shipment_id: str = Field(foreign_key="shipment.id")
+    #: None where SEFAZ has, or may have, a note with it and no shipment here is known to be its.
+    shipment_id: str | None = Field(default=None, foreign_key="shipment.id")
     turn: int = 1
     random_code: str = Field(description="cNF, made once")
     status: str = NumberStatus.RESERVED

@@ -1,7 +1,7 @@
 """Noticing that the database is older than the world: a backup was restored, or another program uses the series.
 
 Redis keeps the highest number that was given in each series. Where the database would give that number once more, it
-does not know what happened since: the seller stops, both sides, until the gap is settled. Where Redis
+does not know what happened since: the seller stops, both sides, until `nfe recover` has settled the gap. Where Redis
 has forgotten, SEFAZ is asked about the next numbers, once; and a number that turns out to be another note's stops the
 seller too.
 """
@@ -93,7 +93,7 @@ def _sound(tools: Tools, seller: SellerTools, next_number: int) -> None:
     """Redis knows nothing of a series that has begun: SEFAZ is to have none of the next numbers."""
     where = seller.series
     for nNF in range(next_number, next_number + DEPTH):
-        if sound(tools, seller, nNF).is_held:
+        if sound(tools, seller, where, nNF).is_held:
             raise SellerStopped(UNKNOWN_NUMBERS, _told(where.series, nNF, "SEFAZ has it already"))
     log.info("highest number forgotten, and found by SEFAZ's answers", seller=seller.issuer.seller_id)
     tools.highest.keep(*where.key, next_number - 1)
@@ -102,5 +102,5 @@ def _sound(tools: Tools, seller: SellerTools, next_number: int) -> None:
 def _told(series: int, nNF: int, why: str) -> str:
     return (
         f"number {nNF} of series {series} is next here, and {why}: the database is older than what was issued, or "
-        "another program uses the series; nothing is issued before a person has settled it: README, Backups"
+        "another program uses the series; nothing is issued before: nfe recover"
     )

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, literal_column, 
 
 from workflow.errors import Invalid
 from workflow.models import NumberForeign, NumberStatus, table
-from workflow.numbers import NUMBER, SERIES
+from workflow.numbers import NUMBER, SERIES, of_seller
 from workflow.store import SHIPMENT, Store
 
 FOREIGN = table(NumberForeign)
@@ -76,14 +76,14 @@ class NumberBook:
         """Numbers with their shipments, each series' highest first; `since` is when they became what they are."""
         wanted: list[ColumnElement[bool]] = []
         if seller_id is not None:
-            wanted.append(SHIPMENT.c.seller_id == seller_id)
+            wanted.append(of_seller(seller_id))
         if status is not None:
             wanted.append(NUMBER.c.status == status)
         columns = [column for column in NUMBER.c if column.name not in ("random_code", "decided_at", "reserved_at")]
         since = func.coalesce(NUMBER.c.decided_at, NUMBER.c.reserved_at, type_=NUMBER.c.reserved_at.type)
         statement = (
             select(*columns, NUMBER.c.reserved_at, since.label("since"))
-            .join_from(NUMBER, SHIPMENT, SHIPMENT.c.id == NUMBER.c.shipment_id)
+            .outerjoin_from(NUMBER, SHIPMENT, SHIPMENT.c.id == NUMBER.c.shipment_id)
             .where(*wanted)
             .order_by(NUMBER.c.cnpj, NUMBER.c.environment, NUMBER.c.series, NUMBER.c.number.desc())
             .limit(limit)

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workflow.errors import Invalid
-from workflow.models import Number, NumberSeries, NumberStatus, Shipment, table
+from workflow.models import Number, NumberSeries, NumberStatus, Seller, Shipment, table
 from workflow.statements import given, named
 
-NUMBER, SERIES, SHIPMENT = table(Number), table(NumberSeries), table(Shipment)
+NUMBER, SERIES, SHIPMENT, SELLER = table(Number), table(NumberSeries), table(Shipment), table(Seller)
 
 # -- statements, built once -------------------------------------------------------------------------------------
 
@@ -78,6 +78,12 @@ def reserve(
     bound = {"number": nNF, "shipment_id": shipment_id, "turn": turn, "random_code": cNF, "reserved_at": now}
     connection.execute(_BIND, _key(where) | bound | {"status": NumberStatus.RESERVED})
     return Reserved(nNF, cNF)
+
+
+def of_seller(seller_id: str) -> ColumnElement[bool]:
+    """A seller's numbers, joined to their shipments: those of its shipments, and those of its CNPJ that none has."""
+    cnpj = select(SELLER.c.cnpj).where(SELLER.c.id == seller_id).scalar_subquery()
+    return or_(SHIPMENT.c.seller_id == seller_id, NUMBER.c.shipment_id.is_(None) & (NUMBER.c.cnpj == cnpj))
 
 
 def next_of(connection: Connection, where: Range) -> int | None:

@@ -13,6 +13,7 @@ from workflow.errors import Invalid, SellerStopped
 from workflow.nfe import tables, xml
 from workflow.nfe.access_key import access_key, draw_cNF, is_valid, split
 from workflow.nfe.reactions import Reaction, key_in, reaction
+from workflow.numbers import Range
 from workflow.tools import SellerTools, Tools
 
 #: SEFAZ has an NF-e with the number, whatever became of it.
@@ -28,12 +29,12 @@ class Sounding(NamedTuple):
     cStat: str
 
 
-def sound(tools: Tools, seller: SellerTools, nNF: int, *, tpEmis: int = NORMAL) -> Sounding:
-    """Ask about a number of the seller's series, at the UF or at its contingency.
+def sound(tools: Tools, seller: SellerTools, where: Range, nNF: int, *, tpEmis: int = NORMAL) -> Sounding:
+    """Ask about a number of one of the seller's series, at the UF or at its contingency.
 
     Raise RetryLater, SellerStopped, or Invalid at an answer that is none.
     """
-    where, now = seller.series, tools.store.now()
+    now = tools.store.now()
     key = access_key(
         cUF=tables.ufs()[seller.uf].cUF,
         issued_on=xml.local_date(now, seller.uf),

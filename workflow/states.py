@@ -47,7 +47,8 @@ def _way(stage: Stage, source: State, *targets: State) -> Way:
 #: The whole machine, in the order of the happy path.
 WAYS: tuple[Way, ...] = (
     _way(Stage.FETCH, State.RECEIVED, State.FETCHED),
-    _way(Stage.GENERATE, State.FETCHED, State.GENERATED),
+    # CANCELLED, when the database was restored and SEFAZ has the shipment's note, and has cancelled it.
+    _way(Stage.GENERATE, State.FETCHED, State.GENERATED, State.CANCELLED),
     # FETCHED, when the note is made anew for the SVC, or for the UF again.
     _way(Stage.AUTHORIZE, State.GENERATED, State.AUTHORIZED, State.REJECTED, State.CANCELLED, State.FETCHED),
     _way(Stage.SUBMIT, State.AUTHORIZED, State.SUBMITTED),

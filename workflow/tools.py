@@ -45,6 +45,7 @@ from workflow.nfe.signature import agrees_with_signxml
 from workflow.nfe.xml import TemplateSet
 from workflow.numbers import Range
 from workflow.provenance import Provenance
+from workflow.recoveries import Recoveries
 from workflow.settings import Settings
 from workflow.stops import Side
 from workflow.store import Claim, Store, connect
@@ -203,6 +204,11 @@ class Tools:
         return HighestNumbers(self.redis)
 
     @cached_property
+    def recoveries(self) -> Recoveries:
+        """What SEFAZ was found to have that the database did not know."""
+        return Recoveries(self.store)
+
+    @cached_property
     def provenance(self) -> Provenance:
         """What makes a sale's cNF."""
         return Provenance.of(self.store)
@@ -323,6 +329,12 @@ class SellerTools:
         """Where its notes are numbered."""
         issuer = self.issuer
         return Range(issuer.cnpj, issuer.tpAmb, issuer.serie, issuer.first_nNF)
+
+    @cached_property
+    def recovery(self) -> Row[Any] | None:
+        """The last recovery of its series; whoever makes one stops the seller, so that this is read anew."""
+        found: Row[Any] | None = self._tools.recoveries.last(self.series)
+        return found
 
     @property
     def svc(self) -> int:

@@ -13,14 +13,14 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
-from workflow.models import NumberStatus, Seller, Voiding, VoidingState, table
+from workflow.models import NumberStatus, Voiding, VoidingState, table
 from workflow.nfe.voiding import LARGEST_RANGE
 from workflow.nfe.xml import local_date
-from workflow.numbers import NUMBER
+from workflow.numbers import NUMBER, SELLER, of_seller
 from workflow.states import State
 from workflow.store import SHIPMENT, Store
 
-SELLER, VOIDING = table(Seller), table(Voiding)
+VOIDING = table(Voiding)
 
 
 class Range(NamedTuple):
@@ -109,8 +109,9 @@ class Voidings:
     def sellers(self, *, before: datetime) -> list[str]:
         """Who has numbers that were unused by then, or requests that SEFAZ has not answered."""
         unused = (
-            select(SHIPMENT.c.seller_id)
-            .join_from(NUMBER, SHIPMENT, SHIPMENT.c.id == NUMBER.c.shipment_id)
+            select(func.coalesce(SHIPMENT.c.seller_id, SELLER.c.id))
+            .outerjoin_from(NUMBER, SHIPMENT, SHIPMENT.c.id == NUMBER.c.shipment_id)
+            .outerjoin(SELLER, NUMBER.c.shipment_id.is_(None) & (SELLER.c.cnpj == NUMBER.c.cnpj))
             .where(_is_free(), NUMBER.c.decided_at <= before)
         )
         waiting = select(VOIDING.c.seller_id).where(VOIDING.c.state == VoidingState.OPEN)
@@ -121,7 +122,7 @@ class Voidings:
         self, seller_id: str, uf: str, *, before: datetime | None = None, within: Range | None = None
     ) -> list[Range]:
         """The seller's unused numbers that no open request holds, in ranges; the UF's calendar tells their year."""
-        wanted = [_is_free(), SHIPMENT.c.seller_id == seller_id, ~_is_asked()]
+        wanted = [_is_free(), of_seller(seller_id), ~_is_asked()]
         if before is not None:
             wanted.append(NUMBER.c.decided_at <= before)
         if within is not None:
@@ -129,7 +130,7 @@ class Voidings:
         key = (NUMBER.c.cnpj, NUMBER.c.environment, NUMBER.c.series, NUMBER.c.number)
         statement = (
             select(*key, NUMBER.c.reserved_at)
-            .join_from(NUMBER, SHIPMENT, SHIPMENT.c.id == NUMBER.c.shipment_id)
+            .outerjoin_from(NUMBER, SHIPMENT, SHIPMENT.c.id == NUMBER.c.shipment_id)
             .where(*wanted)
             .order_by(*key)
         )
@@ -139,10 +140,12 @@ class Voidings:
     def recall(self, seller_id: str) -> int:
         """Take the numbers that wait for a person for unused again; returns how many."""
         mine = select(SHIPMENT.c.id).where(SHIPMENT.c.seller_id == seller_id)
+        cnpj = select(SELLER.c.cnpj).where(SELLER.c.id == seller_id).scalar_subquery()
+        is_mine = NUMBER.c.shipment_id.in_(mine) | (NUMBER.c.shipment_id.is_(None) & (NUMBER.c.cnpj == cnpj))
         with self._store.writing() as connection:
             return connection.execute(
                 update(NUMBER)
-                .where(NUMBER.c.status == NumberStatus.PERSON, NUMBER.c.shipment_id.in_(mine))
+                .where(NUMBER.c.status == NumberStatus.PERSON, is_mine)
                 .values(status=NumberStatus.UNUSED, reason=None)
             ).rowcount
 
@@ -244,8 +247,8 @@ def grouped(numbers: Sequence[Unused], uf: str) -> Iterator[Range]:
 
 
 def _is_free() -> ColumnElement[bool]:
-    """Unused, and its shipment has given it up for good: cancelled, or long at another number."""
-    given_up = (SHIPMENT.c.state == State.CANCELLED) | (SHIPMENT.c.turn > NUMBER.c.turn)
+    """Unused, and its shipment has given it up for good: cancelled, or long at another number; or none has it."""
+    given_up = (SHIPMENT.c.state == State.CANCELLED) | (SHIPMENT.c.turn > NUMBER.c.turn) | SHIPMENT.c.id.is_(None)
     free: ColumnElement[bool] = (NUMBER.c.status == NumberStatus.UNUSED) & given_up
     return free
 

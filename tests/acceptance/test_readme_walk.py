@@ -49,6 +49,7 @@ NOT_HERE = {
     "/opt/nfe/bin/pip": "installs: the same",
     "docker compose": "needs a Docker engine; tests/unit/test_packaging.py holds image and composition to the command",
     "pg_dump": "this installation is on SQLite",
+    "nfe recover --seller": "asks about five thousand numbers: tests/unit/test_recovery.py has a few",
 }
 #: Programs that a machine may lack; their lines are run where they are.
 MAY_LACK = ("curl", "sqlite3")
@@ -98,6 +99,8 @@ TOLD = {
     "nfe keys rotate": Told("new key"),
     "nfe keys reseal": Told("sealed anew"),
     "nfe customer-invoices list": Told("PO00001234"),
+    "nfe recover": Told("series 1, tpAmb 2: next "),
+    "nfe adopt A2DEMOSELLER01/DHWfK6hzW DHWfK6hzW.xml": Told("is kept"),
     "nfe numbers list": Told("gaps: 0"),
     f"nfe numbers proof 17 {SELLER} -o 17-inut.xml": Told("no-proof", 1),  # the trial voids no number 17
     "nfe purge --dry-run": Told("would purge"),

@@ -162,6 +162,7 @@ ALLOWED = {
     ("0003", "create_index ix_number_status"): "older than the first version: nobody has rows at 0002",
     ("0003", "create_index ix_shipment_updated_at"): "older than the first version: nobody has rows at 0002",
     ("0003", "create_index ix_customer_invoice_kept"): "older than the first version: nobody has rows at 0002",
+    ("0010", "alter_column number"): "it may be empty now: no row is read, and older programs leave such rows out",
 }
 
 

@@ -76,7 +76,7 @@ def test_no_number_that_was_given_is_taken_again(desk: Desk) -> None:
 def test_a_seller_whose_database_is_behind_stops_before_any_stage_that_does_something(desk: Desk) -> None:
     Watch(desk.tools).over(SELLER_ID)
     rewind(desk)
-    with pytest.raises(SellerStopped, match="README, Backups"):
+    with pytest.raises(SellerStopped, match="nfe recover"):
         Watch(desk.tools).over(SELLER_ID)
 
 
@@ -84,7 +84,7 @@ def test_a_sweep_stops_it_too_and_the_doctor_tells(desk: Desk) -> None:
     Watch(desk.tools).over_all()
     assert stop(desk) is None
     rewind(desk)
-    found = [one for one in doctor.examine(desk.tools) if "README, Backups" in one.message]
+    found = [one for one in doctor.examine(desk.tools) if "nfe recover" in one.message]
     assert [one.status for one in found] == ["failed"]
     Watch(desk.tools).over_all()
     assert stop(desk) == UNKNOWN_NUMBERS
@@ -121,7 +121,7 @@ def test_a_free_number_in_between_hides_none(desk: Desk) -> None:
 def test_sefaz_names_the_key_that_has_a_number(desk: Desk) -> None:
     seller, last = desk.tools.seller(SELLER_ID), next_number(desk) - 1
     held = {note.nNF: key for key, note in desk.sefaz.book.by_key.items()}
-    assert sound(desk.tools, seller, last)[1:] == (True, held[last], "562")
-    assert sound(desk.tools, seller, last + 1)[1:] == (False, None, "217")
+    assert sound(desk.tools, seller, seller.series, last)[1:] == (True, held[last], "562")
+    assert sound(desk.tools, seller, seller.series, last + 1)[1:] == (False, None, "217")
     desk.sefaz.book.change({"other_key": "613"})
-    assert sound(desk.tools, seller, last)[1:] == (True, None, "613")
+    assert sound(desk.tools, seller, seller.series, last)[1:] == (True, None, "613")

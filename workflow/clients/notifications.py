@@ -7,6 +7,7 @@ Source: Amazon's schema FBAOutboundShipmentStatusNotification, version 1.0.
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from workflow.errors import Invalid
@@ -52,6 +53,15 @@ def parse(raw: bytes) -> Notification:
         status=_status(_text(payload, "ShipmentStatus")),
         notification_id=_optional_id(metadata, "NotificationId") if isinstance(metadata, dict) else None,
     )
+
+
+def announced_at(raw: bytes) -> datetime | None:
+    """When Amazon says that it happened (EventTime); None where that is not told, as of a person's list."""
+    try:
+        told = _get(_unwrap(_load(raw)), "EventTime")
+        return datetime.fromisoformat(told).astimezone(UTC) if isinstance(told, str) else None
+    except (Invalid, ValueError):
+        return None
 
 
 def _load(raw: bytes | str) -> Any:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from workflow.errors import Misconfigured
 
 #: What `alembic_version` must hold for this version of the code, at the least.
-HEAD = "0009"
+HEAD = "0010"
 #: Any number, the same in all processes: one migrates, the others wait (PostgreSQL's advisory lock).
 LOCK = 5_500_400
 #: How long a step waits for a table that somebody holds, and with it everybody behind it; then it lets them go first.

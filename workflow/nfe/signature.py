@@ -140,16 +140,24 @@ class _Spliced(NamedTuple):
     canonical: bytes
 
 
-def _spliced(xml: bytes, key: SigningKey) -> _Spliced | None:
-    """The document signed as if it were canonical, which is yet to be proven; None where its outline is another."""
+def digested(xml: bytes) -> bytes | None:
+    """The bytes whose SHA-1 is DigestValue, of an unsigned document that is canonical; None at another outline."""
     outline = _OUTLINE.match(xml)
     if outline is None or not xml.endswith(b"</%b></%b>" % (outline["child"], outline["root"])):
         return None
-    end = len(xml) - len(b"</%b>" % outline["root"])
     # Alone, the child states the namespace that it has from its parent: so C14N writes it, and so it is signed.
-    digest = sha1(b'<%b xmlns="%b"' % (outline["child"], NFE.encode()), usedforsecurity=False)
-    digest.update(xml[outline.end("child") : end])
-    stated = outline["Id"], b64encode(digest.digest())
+    stated = b'<%b xmlns="%b"' % (outline["child"], NFE.encode())
+    return stated + xml[outline.end("child") : len(xml) - len(b"</%b>" % outline["root"])]
+
+
+def _spliced(xml: bytes, key: SigningKey) -> _Spliced | None:
+    """The document signed as if it were canonical, which is yet to be proven; None where its outline is another."""
+    outline = _OUTLINE.match(xml)
+    canonical = digested(xml)
+    if outline is None or canonical is None:
+        return None
+    end = len(xml) - len(b"</%b>" % outline["root"])
+    stated = outline["Id"], b64encode(sha1(canonical, usedforsecurity=False).digest())
     signed_info = _SIGNED_INFO % stated
     value = b64encode(key.private_key.sign(b'<SignedInfo xmlns="%b">%b' % (DS.encode(), signed_info), _PADDING, _SHA1))
     rest = _REST % (value, key.certificate_text.encode())

@@ -72,6 +72,7 @@ class FakeTools:
             sefaz=self.sefaz,
             uf="SP",
             channels=(),
+            recovery=None,
             issuer=issuer,
             amazon_url="http://127.0.0.1:1",
             permit=self._permit,
