@@ -10,9 +10,9 @@ import os
 import secrets
 import ssl
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +23,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509 import Certificate
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 from workflow.errors import Misconfigured, SellerStopped
 from workflow.nfe.tables import rows
@@ -47,12 +47,17 @@ def mtls_session(
     """
     session = requests.Session()
     session.adapters.clear()  # no plain http
-    with _client_pem(private_key, certificate, chain) as (pem, password):
-        session.mount("https://", _ContextAdapter(_context(pem, password, ca_file)))
-        for host, level in lowered_hosts().items():
-            lowered = _context(pem, password, ca_file)
-            lowered.set_ciphers(_SUITES.format(level=level))
-            session.mount(f"https://{host}/", _ContextAdapter(lowered))
+
+    def adapter(level: int = DEFAULT_LEVEL) -> _ContextAdapter:
+        with _client_pem(private_key, certificate, chain) as (pem, password):
+            context = _context(pem, password, ca_file)
+        if level < DEFAULT_LEVEL:
+            context.set_ciphers(_SUITES.format(level=level))
+        return _ContextAdapter(context)
+
+    session.mount("https://", adapter())
+    for host, level in lowered_hosts().items():
+        session.mount(f"https://{host}/", _WhenNeeded(partial(adapter, level)))
     return session
 
 
@@ -83,6 +88,28 @@ class _ContextAdapter(HTTPAdapter):
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> Any:
         return super().build_connection_pool_key_attributes(request, True, None)
+
+
+class _WhenNeeded(BaseAdapter):
+    """An adapter that is made at its first request: each context holds all roots, 0.7 MB."""
+
+    def __init__(self, make: Callable[[], _ContextAdapter]) -> None:
+        super().__init__()
+        self._make = make
+
+    @cached_property
+    def adapter(self) -> _ContextAdapter:
+        """The adapter."""
+        return self._make()
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """As the adapter does."""
+        return self.adapter.send(*args, **kwargs)
+
+    def close(self) -> None:
+        """As the adapter does, where there is one."""
+        if "adapter" in vars(self):
+            self.adapter.close()
 
 
 def _context(pem: str, password: bytes, ca_file: Path | None) -> ssl.SSLContext:

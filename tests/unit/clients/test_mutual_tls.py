@@ -208,23 +208,44 @@ def test_plain_http_is_never_spoken(server, authority):
 
 
 def test_old_tls_is_never_spoken(authority):
-    for adapter in _session(authority).adapters.values():
-        assert adapter._context.minimum_version is ssl.TLSVersion.TLSv1_2  # type: ignore[attr-defined]
+    for context in contexts(_session(authority)).values():
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def contexts(session: requests.Session) -> dict[str, ssl.SSLContext]:
+    """By what the address begins with."""
+    made = {prefix: getattr(adapter, "adapter", adapter) for prefix, adapter in session.adapters.items()}
+    return {prefix: adapter._context for prefix, adapter in made.items()}  # type: ignore[attr-defined]
 
 
 def test_only_the_named_hosts_get_the_lower_level(authority):
     session = _session(authority)
     assert lowered_hosts() == {"nfe.sefaz.go.gov.br": 1}
-    levels = {prefix: adapter._context.security_level for prefix, adapter in session.adapters.items()}
+    levels = {prefix: context.security_level for prefix, context in contexts(session).items()}
     assert levels == {"https://nfe.sefaz.go.gov.br/": 1, "https://": 2}
     for url in ("https://nfe.sefaz.go.gov.br.example/", "https://homolog.sefaz.go.gov.br/nfe"):
         assert session.get_adapter(url) is session.adapters["https://"]
 
 
+def test_a_context_of_the_lower_level_is_made_for_whoever_asks_such_a_host(authority, monkeypatch):
+    made = []
+    context = mutual_tls._context
+    monkeypatch.setattr(mutual_tls, "_context", lambda *about: made.append(context(*about)) or made[-1])
+    session = _session(authority)
+    assert len(made) == 1
+    lowered = session.get_adapter("https://nfe.sefaz.go.gov.br/nfe")
+    lowered.close()
+    assert len(made) == 1, "closing makes none"
+    with pytest.raises(requests.RequestException):
+        session.get("https://nfe.sefaz.go.gov.br/", proxies={"https": "http://127.0.0.1:1"})
+    assert [context.security_level for context in made] == [2, 1]
+    lowered.close()
+
+
 def test_the_lower_level_offers_no_weaker_suites(authority):
     normal, weak = (
-        {cipher["name"] for cipher in adapter._context.get_ciphers()}
-        for adapter in (_session(authority).adapters[name] for name in ("https://", "https://nfe.sefaz.go.gov.br/"))
+        {cipher["name"] for cipher in contexts(_session(authority))[prefix].get_ciphers()}
+        for prefix in ("https://", "https://nfe.sefaz.go.gov.br/")
     )
     assert weak <= normal
     assert "DHE-RSA-AES128-GCM-SHA256" in weak
@@ -232,12 +253,12 @@ def test_the_lower_level_offers_no_weaker_suites(authority):
 
 def test_the_suites_that_sefaz_needs_are_offered(authority):
     # Probe of 2026-09-25: PR speaks only the first, BA and AN only the second.
-    offered = {cipher["name"] for cipher in _session(authority).adapters["https://"]._context.get_ciphers()}
+    offered = {cipher["name"] for cipher in contexts(_session(authority))["https://"].get_ciphers()}
     assert {"ECDHE-RSA-AES128-SHA256", "ECDHE-RSA-AES256-SHA384", "ECDHE-RSA-AES128-GCM-SHA256"} <= offered
 
 
 def test_icp_brasils_roots_are_trusted(authority):
-    context = _session(authority, ca_file=None).adapters["https://"]._context
+    context = contexts(_session(authority, ca_file=None))["https://"]
     names = {dict(part[0] for part in ca["subject"]).get("commonName") for ca in context.get_ca_certs()}
     assert {f"Autoridade Certificadora Raiz Brasileira v{version}" for version in (5, 10, 11)} <= names
     assert len(names) > 50, "and the public ones"
