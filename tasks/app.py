@@ -4,6 +4,7 @@ Messages are acknowledged early and may be lost or doubled: a link that may not 
 again. No results are kept, no message waits in a worker, nothing but a shipment's id is in a message.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -14,12 +15,13 @@ from billiard.einfo import ExceptionInfo
 from celery import Celery, Task, chain
 from celery.exceptions import Retry
 from celery.schedules import crontab
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_before_create_process, worker_process_init
 
 from workflow import logs, settings, traces
 from workflow.clients import rabbitmq
 from workflow.clients.broker import QUEUE, SWEPT
 from workflow.engine import Done, Kind, Outcome
+from workflow.nfe import schema
 from workflow.notice import Watch
 from workflow.states import WAY, Stage, State, remaining
 from workflow.store import Claim, Due, seller_of
@@ -175,6 +177,14 @@ app.config_from_object(configuration(settings.current()))
 @setup_logging.connect
 def _log(**_: Any) -> None:
     logs.configure(settings.current())
+
+
+@worker_before_create_process.connect
+def _before_fork(**_: Any) -> None:
+    """What every process needs is made once and shared; a collector that looked at it would copy every page of it."""
+    schema.compile_all()
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect

@@ -86,7 +86,7 @@ def _look(installed: Installation, what: str, empty: dict[str, float]) -> None:
     grown = ", ".join(f"{name} {value - empty[name]:+.1f} MB (of {value:.0f})" for name, value in after.items())
     busy = ", ".join(f"{name} {100 * (used[name] - spent[name]) / SECONDS:.0f} %" for name in used if name != "sefaz")
     polled = _polled(installed) - before
-    print(f"{what}: {grown}; longest queue {longest}; {polled / SECONDS:.0f} looked at a second; CPU: {busy}")
+    print(f"{what}: {grown}; longest queue {longest}; {polled / SECONDS:.0f} asked for a second; CPU: {busy}")
 
 
 def _memory(installed: Installation) -> dict[str, float]:
@@ -105,10 +105,10 @@ def _proportional(pid: int) -> int:
 
 
 def _polled(installed: Installation) -> int:
-    """How many of them a worker has settled since they were made."""
+    """How often Amazon was asked for one of them: each answer is a line of a history."""
     row = SHIPMENT.c
     with installed.tools.store.reading() as connection:
-        asked = select(func.count()).where(row.updated_at > row.created_at, row.amazon_shipment_id.startswith("W"))
+        asked = select(func.sum(row.seq)).where(row.amazon_shipment_id.startswith("W"))
         return int(connection.execute(asked).scalar_one())
 
 

@@ -1,6 +1,7 @@
 """What a message holds, and what Flower is told."""
 
 import doctest
+import gc
 import json
 import pickle
 import select
@@ -17,11 +18,13 @@ import pytest
 from billiard.einfo import ExceptionInfo
 from celery.app import trace
 from celery.exceptions import Retry
+from celery.signals import worker_before_create_process
 
 from tasks import app as tasks_app
 from tasks import sweep as sweep_task
 from tasks.app import LINKS, Stopped, app, configuration, ring, told
 from workflow.engine import Kind, Outcome
+from workflow.nfe import schema
 from workflow.settings import Settings
 from workflow.states import Stage, State
 from workflow.store import Due
@@ -34,6 +37,16 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 def test_every_stage_has_a_task_of_its_name() -> None:
     app.loader.import_default_modules()
     assert {stage: link.name for stage, link in LINKS.items()} == {stage: str(stage) for stage in Stage}
+
+
+def test_before_a_process_begins_its_parent_has_compiled_every_schema_and_frozen_what_there_is() -> None:
+    schema._compiled.cache_clear()
+    try:
+        worker_before_create_process.send(sender=None)
+        assert schema._compiled.cache_info().currsize == len(schema.FILES)
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
 
 
 def test_what_waits_is_a_retry_that_publishes_nothing() -> None:
