@@ -1,6 +1,7 @@
 """`nfe doctor`: is everything here that the engine needs? Each check is a function that says what it found."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from workflow import key_book, key_source, migrations, notice
 from workflow.clients import broker
 from workflow.clients.mail import MailServer
+from workflow.clients.secret_age import LIFE
 from workflow.consume import open_queue
 from workflow.errors import NfeError, RetryLater
 from workflow.models import NumberStatus
@@ -18,7 +20,7 @@ from workflow.nfe.signature import agrees_with_signxml
 from workflow.nfe.state_registration import is_ie
 from workflow.number_book import BRASILIA, WARNING_DAY, NumberBook, void_by
 from workflow.purge import REMOVED
-from workflow.tools import Tools
+from workflow.tools import SellerTools, Tools
 
 #: Days before the end of a certificate from which a person is warned.
 WARN_DAYS = 30
@@ -128,14 +130,23 @@ def _seller(tools: Tools, id: str, stop_code: str | None, stop_reason: str | Non
     left = seller.signing_key.not_valid_after - tools.store.now()
     status = "ok" if left.days > WARN_DAYS else "warning"
     yield Finding(name, status, f"A1 certificate valid for {left.days} days, tpAmb {seller.issuer.tpAmb}")
-    if seller.issuer.ie.isdigit() and not is_ie(seller.uf, seller.issuer.ie):
-        message = f"ie has a wrong length or wrong check digits for {seller.uf}: SEFAZ would refuse it (209)"
+    for message in _worth_a_look(tools, seller):
         yield Finding(name, "warning", message)
-    if not agrees_with_signxml(seller.signing_key):
-        yield Finding(name, "warning", "signs by signxml alone, which is slower; report it with: pip freeze")
     seller.templates.compile_all()
     if not seller.has_application:
         yield Finding(name, "failed", "no LWA client id and secret; set NFE_LWA_CLIENT_ID and NFE_LWA_CLIENT_SECRET")
+
+
+def _worth_a_look(tools: Tools, seller: SellerTools) -> Iterator[str]:
+    if seller.issuer.ie.isdigit() and not is_ie(seller.uf, seller.issuer.ie):
+        yield f"ie has a wrong length or wrong check digits for {seller.uf}: SEFAZ would refuse it (209)"
+    if not agrees_with_signxml(seller.signing_key):
+        yield "signs by signxml alone, which is slower; report it with: pip freeze"
+    with suppress(RetryLater):  # that Redis is away is told already
+        since = seller.secret_since()
+        used = timedelta() if since is None else tools.store.now() - since
+        if used >= LIFE - timedelta(days=WARN_DAYS):
+            yield f"LWA client secret in use for {used.days} of {LIFE.days} days; rotate it at Amazon"
 
 
 def _numbers(tools: Tools) -> Iterator[Finding]:

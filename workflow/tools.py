@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from workflow.clients.highest import HighestNumbers
 from workflow.clients.notifications_api import NotificationsApi
 from workflow.clients.pace import Pace
 from workflow.clients.rate_limit import Level, Plan, RateLimiter
+from workflow.clients.secret_age import used_since
 from workflow.clients.sefaz import Endpoints, SefazClient, mtls_session
 from workflow.clients.sefaz_guard import GuardedSefaz
 from workflow.clients.selling_partner import HOSTS
@@ -99,10 +100,13 @@ class SellerSecrets(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Permits of Amazon's rate plan by operation, and for how long still a service of SEFAZ's is shut (656)."""
+    """Permits of Amazon's rate plan by operation, for how long still a service of SEFAZ's is shut (656), and since when
+    the client secret has been in use (None: there is none).
+    """
 
     permits: Mapping[str, Level]
     blocks: Mapping[str, timedelta]
+    secret_since: datetime | None
 
 
 class Tools:
@@ -179,14 +183,15 @@ class Tools:
 
     def limits(self, seller: Row[Any], operations: Sequence[str], services: Sequence[str]) -> "Limits":
         """What Amazon and SEFAZ still let a seller ask; raise RetryLater where Redis does not answer."""
-        buckets = [self.look_at(seller).bucket(operation) for operation in operations]
+        looked = self.look_at(seller)
+        buckets = [looked.bucket(operation) for operation in operations]
         try:
             levels = self.limiter.look(buckets, self.plan)
             blocks = self.barrier.blocks([seller.cnpj], services)
         except RedisError as error:
             raise RetryLater("redis-unavailable", "Redis does not answer; see NFE_REDIS_URL") from error
         shut = {service: left[0] for service, left in blocks.items() if left}
-        return Limits(dict(zip(operations, levels, strict=True)), shut)
+        return Limits(dict(zip(operations, levels, strict=True)), shut, looked.secret_since())
 
     @cached_property
     def pace(self) -> Pace:
@@ -446,6 +451,11 @@ class SellerTools:
     def has_application(self) -> bool:
         """Whether there is a Login with Amazon application to ask with."""
         return bool(self._client_id and self._client_secret)
+
+    def secret_since(self) -> datetime | None:
+        """Since when the application's secret, the newer of two, has been in use; RetryLater where Redis is away."""
+        newest = self._client_secret.split(",")[-1].strip()
+        return used_since(self._tools.redis, newest, now=self._tools.store.now()) if newest else None
 
     @property
     def has_own_application(self) -> bool:

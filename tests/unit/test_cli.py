@@ -13,12 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pypdfium2
 import pytest
+import redis
 from cryptography.fernet import Fernet
 from sqlalchemy import text, update
 
@@ -26,6 +27,7 @@ from tests.servers import fresh_database
 from tests.unit.conftest import NFE, nfeproc, notification
 from tests.unit.test_seller_file import SELLER as SELLER_TOML
 from workflow import cli, migrations, settings
+from workflow.clients.secret_age import used_since
 from workflow.key_source import new_key
 from workflow.models import DocumentKind
 from workflow.nfe import signature
@@ -240,6 +242,13 @@ def test_the_doctor_finds_nothing_wrong_in_a_whole_installation(
     assert (ran.code, ran.lines[0]) == (0, "check\tstatus\tmessage")
     assert {line.split("\t")[1] for line in ran.lines[1:]} == {"ok"}
     assert "hidden" not in ran.out
+
+    five_months = datetime.now(UTC) - timedelta(days=150, hours=1)
+    with redis.Redis.from_url(valkey) as client:
+        client.flushall()
+        used_since(client, "hidden", now=five_months)
+    (told,) = [line for line in nfe("doctor").lines if "\twarning\t" in line]
+    assert "LWA client secret in use for 150 of 180 days" in told
 
 
 def test_the_doctor_examines_an_empty_installation(nfe: Nfe) -> None:

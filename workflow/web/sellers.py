@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from workflow.audit import Action
+from workflow.clients.secret_age import LIFE
 from workflow.errors import Invalid, RetryLater
 from workflow.examination import OPERATIONS, SHUT_SERVICES
 from workflow.mends import Mend, mend_of
@@ -15,8 +16,6 @@ from workflow.web.visit import Visit
 
 #: Days before the end of a certificate from which it is shown as a warning.
 WARN_DAYS = 30
-#: Amazon wants an application's secret rotated as often; where the seller has its own, its file was read then.
-SECRET_DAYS = 180
 
 
 class Listed(NamedTuple):
@@ -24,7 +23,8 @@ class Listed(NamedTuple):
 
     seller: Any
     days_left: int | None
-    #: The days since an application of the seller's own was registered; None where the installation's is used.
+    #: Whether the application is the seller's own, and how many days its secret has been in use.
+    has_own_secret: bool
     secret_days: int | None
     #: What stopped it, a code for each side that is stopped.
     stops: Mapping[str, Mend]
@@ -41,7 +41,7 @@ def listed(visit: Visit) -> Response:
         rows=rows,
         rate=visit.site.tools.plan.rate,
         warn_days=WARN_DAYS,
-        secret_limit=SECRET_DAYS,
+        secret_limit=LIFE.days,
         done=visit.query.get("done", ""),
     )
 
@@ -57,7 +57,9 @@ def _listed(visit: Visit, row: Any, now: datetime) -> Listed:
     return Listed(
         row,
         (until - now).days if until else None,
-        (now - row.updated_at).days if seller.has_own_application else None,
+        seller.has_own_application,
+        # The first look is a moment later than now.
+        max((now - limits.secret_since).days, 0) if limits and limits.secret_since else None,
         {code: mend_of(code) for code in (row.stop_code or "").split()},
         limits,
     )

@@ -40,6 +40,14 @@ def test_what_amazon_and_sefaz_still_let_a_seller_ask_is_told(serve: Serve, valk
     assert "<code>getInvoiceStatus</code> 25 livres" in html
 
 
+def test_a_secret_that_amazon_wants_rotated_soon_stands_out(serve: Serve, valkey: str, redis_client: object) -> None:
+    page = serve(redis_url=valkey, lwa_client_secret="hidden")
+    assert '<span class="">da instalação, há 0 de 180 dias</span>' in page.visitor("joao").get("/sellers").text
+    later = page.tools.store.now() + timedelta(days=150, hours=1)
+    page.tools.store.set_clock(lambda: later)
+    assert '<span class="wrong">da instalação, há 150 de 180 dias</span>' in page.visitor("joao").get("/sellers").text
+
+
 def test_without_redis_the_rest_is_told(joao: Visitor) -> None:
     html = joao.get("/sellers").text
     assert "o Redis não responde" in html
