@@ -62,9 +62,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 terminalreporter.write_line(f"{report.nodeid}: {value}")
 
 
-@pytest.fixture(scope="session")
-def a1_pfx() -> bytes:
-    """A self-signed A1 certificate as a PFX whose password is `secret`."""
+def made_pfx() -> bytes:
+    """A new self-signed A1 certificate as a PFX whose password is `secret`."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name(
         [
@@ -86,6 +85,18 @@ def a1_pfx() -> bytes:
 
 
 @pytest.fixture(scope="session")
+def a1_pfx() -> bytes:
+    """The tests' certificate."""
+    return made_pfx()
+
+
+@pytest.fixture(scope="session")
 def signing_key(a1_pfx: bytes) -> SigningKey:
     """The parsed key of that certificate."""
     return load_pfx(a1_pfx, "secret")
+
+
+@pytest.fixture(scope="session")
+def renewed_key() -> SigningKey:
+    """That of the certificate after it."""
+    return load_pfx(made_pfx(), "secret")

@@ -55,7 +55,7 @@ def silent() -> Iterator[None]:
 
 
 @pytest.fixture
-def model(signing_key: SigningKey) -> type[Model]:
+def model(signing_key: SigningKey, renewed_key: SigningKey) -> type[Model]:
     """The machine, with an installation to begin from."""
     vault, engine = Vault([new_key()]), connect("sqlite://")
     upgrade(engine)
@@ -64,7 +64,7 @@ def model(signing_key: SigningKey) -> type[Model]:
     sell_products(kit)
     blank = dumped(engine)
     engine.dispose()
-    return type("Model", (Model,), {"blank": blank, "vault": vault, "key": signing_key})
+    return type("Model", (Model,), {"blank": blank, "vault": vault, "keys": (signing_key, renewed_key)})
 
 
 def search(model: type[Model], *, examples: int, given: int | None) -> None:

@@ -157,19 +157,19 @@ class Marks:
 
 
 class Kit(Tools):
-    """A worker's tools, with this world's clients and limiter."""
+    """A worker's tools, with this world's clients and limiter; each version of the seller has the next of the keys."""
 
-    def __init__(self, settings: Settings, store: Store, world: World, key: SigningKey) -> None:
+    def __init__(self, settings: Settings, store: Store, world: World, *keys: SigningKey) -> None:
         super().__init__(settings)
         self._world = world
-        self._key = key
+        self._keys = keys
         self._read_at = world.clock()
         parts = {"limiter": Permits(world.clock), "barrier": Barrier(world), "standby": Standby(world.clock)}
         provenance = Provenance(b"what a search can repeat", world.clock())
         vars(self).update(store=store, highest=Marks(), provenance=provenance, **parts)
 
     def seller(self, id: str, side: Side | None = None) -> SellerTools:
-        """The real seller, but for its clients; the key is parsed once for all. A row is fresh for one moment."""
+        """The real seller, but for its clients; the keys are parsed once for all. A row is fresh for one moment."""
         read_at = time.monotonic() if self._read_at == self._world.clock() else 0.0
         self._rows = {id: (row, read_at) for id, (row, _) in self._rows.items()}
         self._read_at = self._world.clock()
@@ -177,7 +177,8 @@ class Kit(Tools):
         world = self._world
         client: Any = world.sefaz
         sefaz = GuardedSefaz(client, self.barrier, cnpj=kept.issuer.cnpj)
-        vars(kept).update(amazon=world.amazon, sefaz=sefaz, _tokens=ValidTokens(), _key=self._key)
+        key = self._keys[kept.version % len(self._keys)]
+        vars(kept).update(amazon=world.amazon, sefaz=sefaz, _tokens=ValidTokens(), _key=key)
         return kept
 
 

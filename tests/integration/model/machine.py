@@ -86,7 +86,7 @@ class Model(RuleBasedStateMachine):
 
     blank: bytes
     vault: Vault
-    key: SigningKey
+    keys: tuple[SigningKey, ...]
     #: Examples and steps of this process.
     counts: Counter[str] = Counter()  # noqa: RUF012 - of all examples together
 
@@ -101,7 +101,7 @@ class Model(RuleBasedStateMachine):
         self.store = FrailStore(loaded(self.blank), self.vault)
         self.store.set_clock(self.clock)
         self.settings = Settings(amazon_url=AMAZON, contingency_after=2)
-        self.kit = Kit(self.settings, self.store, self.world, self.key)
+        self.kit = Kit(self.settings, self.store, self.world, *self.keys)
         self.store.world = self.world
         self.promises = Promises(self.store, self.world)
         self.announced: set[str] = set()

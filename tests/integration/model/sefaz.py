@@ -3,6 +3,8 @@ numbers. What it would punish is a complaint.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -14,10 +16,12 @@ from workflow.authorization import place_of
 from workflow.clients.barrier import MOST_REJECTIONS
 from workflow.clients.sefaz import Authorization, Consultation, EventResult, ServiceStatus, VoidResult
 from workflow.clients.sefaz_guard import unmended
+from workflow.errors import LostAnswer, RetryLater, SellerStopped
 from workflow.nfe.protocol import chNFe_of
 from workflow.nfe.signature import NFE, digest_value
 from workflow.sandbox import sefaz_answers
 from workflow.sandbox.stat import refusal, stat
+from workflow.tools import UNTIL_CERTAIN
 
 #: SEFAZ answers ten questions about a key in any hour.
 MOST_CONSULTS = 10
@@ -48,6 +52,13 @@ class Note:
     def nNF(self) -> int:
         """Its number."""
         return int(self.key[25:34])
+
+
+class Sent(NamedTuple):
+    """What left for an authorisation."""
+
+    nfe: bytes
+    at: datetime
 
 
 @dataclass
@@ -111,6 +122,8 @@ class Sefaz:
         #: What SEFAZ would punish.
         self.complaints: list[str] = []
         self._blocks: dict[str, Block] = {}
+        #: By number, what may be on its way to an authorisation.
+        self._open: dict[str, list[Sent]] = defaultdict(list)
         #: Refusals of a document that our side has heard of: when, and their place in what it was told.
         self._refusals: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
         self.told = 0
@@ -122,7 +135,8 @@ class Sefaz:
         """NFeAutorizacao4."""
         late = lambda: self.late.append((self._fate.clock() + LATEST, nfe))  # noqa: E731
         process = lambda fault: self._authorize(nfe, tpEmis, fault)  # noqa: E731
-        answer: Authorization = self._fate.order(process, late, "autorizacao")
+        with self._undecided(nfe):
+            answer: Authorization = self._fate.order(process, late, "autorizacao")
         if answer.cStat == "237":
             self.told += 1
             self._refusals[unmended(nfe)].append((self._fate.clock(), self.told))
@@ -231,6 +245,24 @@ class Sefaz:
 
     # -- notes ----------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _undecided(self, nfe: bytes) -> Iterator[None]:
+        """What was sent keeps its number to itself until SEFAZ has decided, or it can no longer arrive."""
+        sent = Sent(nfe, self._fate.clock())
+        others = self._open[_number_of(chNFe_of(nfe))]
+        if any(one.nfe != nfe and sent.at - one.at < UNTIL_CERTAIN for one in others):
+            self.complaints.append("other bytes were sent under a number whose first ones were not decided about")
+        others.append(sent)
+        try:
+            yield
+        except LostAnswer:
+            raise
+        except (RetryLater, SellerStopped):
+            others.remove(sent)  # it certainly did not leave
+            raise
+        if sent in others:
+            others.remove(sent)
+
     def _authorize(self, nfe: bytes, tpEmis: int, fault: Fault) -> Authorization:
         leave, key = self._fate.ordeal.leave, chNFe_of(nfe)
         common = self._common("autorizacao", tpEmis, fault)
@@ -267,6 +299,7 @@ class Sefaz:
     def _decide(self, nfe: bytes, fault: Fault) -> str:
         self.received.append(nfe)
         key = chNFe_of(nfe)
+        self._open[_number_of(key)].clear()
         if key in self.notes:
             return "218" if self.notes[key].cancelled else "204"
         if _held(key) in self.holders:
