@@ -55,6 +55,11 @@ class Postgresql:
         """The socket it listens on."""
         return Path(str(make_url(self.url).query["host"])) / ".s.PGSQL.5432"
 
+    @property
+    def programs(self) -> Path:
+        """Where the server's own `pg_dump` and `pg_restore` are: others may be of another version."""
+        return Path(f"/proc/{self._server.get_pid()}/exe").resolve().parent
+
     def crash(self) -> None:
         """End at once, as `pg_ctl stop -m immediate` does: no transaction is finished, no buffer written."""
         pid = self._server.get_pid()
