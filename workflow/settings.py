@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         default=Path("~/.nfe-workflow"), description="Folder of the embedded database, broker and key."
     )
     database_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in the data folder.")
-    redis_url: str = Field(default="", description="redis:// or rediss:// URL; empty: the embedded Valkey on a socket.")
+    redis_url: str = Field(default="", description="redis://, rediss:// or unix:// URL; empty: the embedded Valkey.")
     broker_url: str = Field(
         default="",
         pattern="^$|^(amqps?|rediss?)://",
@@ -292,7 +292,8 @@ class Settings(BaseSettings):
     def resolved_redis_url(self) -> str:
         """Redis' URL in force; raise Misconfigured when another user could listen in the embedded one's place."""
         if self.redis_url:
-            return self.redis_url
+            # redis-py's word for a socket; Celery has another.
+            return re.sub("^unix://", "redis+socket://", self.redis_url)
         path = self.socket_path
         if path.parent != self.data_dir:
             check_private(path.parent)

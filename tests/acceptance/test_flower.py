@@ -112,7 +112,7 @@ def test_flower_remembers_its_tasks_over_a_restart(
         monkeypatch.delenv(name)
     broker = valkey.replace("unix://", "redis+socket://")
     port = free_ports("flower")["flower"]
-    settings = load(data_dir=tmp_path, redis_url=broker, flower_port=port, flower_basic_auth="maria:secret")
+    settings = load(data_dir=tmp_path, redis_url=valkey, flower_port=port, flower_basic_auth="maria:secret")
     seen: dict[str, Any] = {"name": "fetch", "args": f"('{SELLER_ID}/FBA1',)", "kwargs": "{}", "retries": 0}
 
     def tasks(address: str) -> Any:

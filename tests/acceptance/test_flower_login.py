@@ -139,7 +139,7 @@ def flower(name: str, provider: Provider, broker: str, folder: Path) -> Iterator
     provider.redirect_uri = f"http://127.0.0.1:{port}/login"
     with serving(provider, folder) as address:
         settings = load(
-            data_dir=folder, redis_url=broker.replace("unix://", "redis+socket://"), flower_port=port, flower_url=f"http://127.0.0.1:{port}",
+            data_dir=folder, redis_url=broker, flower_port=port, flower_url=f"http://127.0.0.1:{port}",
             flower_oauth=name, flower_oauth_url=address + provider.paths.base, flower_oauth_emails=f"{MARIA}|b@shop.example",
             flower_oauth_key=CLIENT, flower_oauth_secret=SECRET,
         )  # fmt: skip

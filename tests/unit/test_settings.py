@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from workflow.errors import Misconfigured
 from workflow.settings import SOCKET_PATH_LIMIT, Settings, check_private, load
+from workflow.tools import Tools
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +137,12 @@ def test_the_broker_is_redis_unless_another_is_named() -> None:
     assert settings.resolved_broker_url == "rediss://h:6380/1"
     other = settings.model_copy(update={"broker_url": "amqp://rabbit/"})
     assert (other.resolved_broker_url, other.resolved_redis_url) == ("amqp://rabbit/", "rediss://h:6380/1")
+
+
+def test_a_redis_on_a_socket_is_celerys_broker_too() -> None:
+    settings = Settings(redis_url="unix:///run/valkey.sock")
+    assert settings.resolved_broker_url == "redis+socket:///run/valkey.sock"
+    assert Tools(settings).redis.connection_pool.connection_kwargs["path"] == "/run/valkey.sock"
 
 
 def test_a_redis_url_ends_the_embedded_broker() -> None:
