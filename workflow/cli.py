@@ -42,7 +42,7 @@ from workflow.installation import me, patiently, ready, told
 from workflow.key_source import new_key
 from workflow.mends import Trouble, trouble_of
 from workflow.models import REISSUE, DocumentKind
-from workflow.parts import Part, tasks_url, web_url
+from workflow.parts import Part, argv, needed, tasks_url, web_url
 from workflow.privacy import one_line
 from workflow.release import our_version
 from workflow.states import AUTHORIZED_AND_LATER, RETRY, State
@@ -202,6 +202,8 @@ def up(
             raise typer.BadParameter(f"{part} is no part; one of {', '.join(known)}", param_hint="PARTS")
     chosen = settings.current()
     say = logs.logger("nfe.up").info if chosen.log_format == "json" else print
+    for part in map(Part, parts or needed(chosen)):
+        argv(part, chosen)  # what may not run like this is told before anything is waited for
     if parts != [Part.METRICS]:  # whoever asks that one is told what is away
         tools = patiently(ready)
         patiently(tools.check_messages)
