@@ -19,6 +19,7 @@ test: .venv/development ## Run all tests (ARGS="tests/unit -k key" for some of t
 
 faults: .venv/development ## Inflict every fault, long form (ARGS="--write-fault-table" puts the figures into the README)
 	@$(BIN)/python -m pytest --numprocesses 2 tests/acceptance/faults --long-faults $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 tests/acceptance/test_restore.py --long-faults
 
 model: .venv/development ## Search for a broken promise: workers, faults, orders and time in any order (MINUTES=10)
 	@$(BIN)/python -m pytest --numprocesses 2 tests/integration/test_model.py --model-minutes $(MINUTES) $(ARGS)
