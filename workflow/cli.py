@@ -69,7 +69,7 @@ ROOMS = {
         "correct",
     ),
     "Documents": ("xml", "danfe", "check", "numbers", "export", "report", "hand-over"),
-    "Watch and keep": ("metrics", "alerts", "user", "keys", "purge"),
+    "Watch and keep": ("metrics", "alerts", "user", "keys", "recover", "purge"),
 }
 
 
