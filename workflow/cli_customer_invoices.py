@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,7 +133,8 @@ def _moment(text: str | None, option: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter(f"{text} is no moment; write 2026-11-01T00:00:00Z", param_hint=option) from error
     if moment.utcoffset() is None:
         raise typer.BadParameter(f"{text} has no time zone; write {text}Z or {text}+05:30", param_hint=option)

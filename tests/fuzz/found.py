@@ -29,6 +29,8 @@ FOUND: dict[str, tuple[bytes, ...]] = {
         _answer(b"<infInut><cStat>102</cStat></infInut>"),
         b"<never:declared/>",
         _answer(b"<infInut><cStat>102</cStat></infInut>", b"ht-0.0.portalfiscal.inf.br/nfe"),
+        b'<nfeProc xmlns="http://www.portalfiscal.inf.br/nfe"><protNFe><infProt>'
+        b"<dhRecbto>0001-01-01T00:00:00+14:00</dhRecbto></infProt></protNFe></nfeProc>",
     ),
     "products_toml": (b"a = " + b"1" * 5000, b"a = " + b"[" * 2000),
     "seller_toml": (b"a = " + b"1" * 5000, b"a = " + b"[" * 2000),

@@ -132,6 +132,7 @@ def test_every_mistake_is_one_line(invoices: Nfe, arguments: tuple[str, ...], sa
     [
         (("pull", "--after", "2026-11-01T00:00:00", "--before", PERIOD[3]), "no time zone"),
         (("pull", "--after", "yesterday", "--before", PERIOD[3]), "no moment"),
+        (("pull", "--after", "0001-01-01T00:00:00+14:00", "--before", PERIOD[3]), "no moment"),
         (("pull", "--limit", "101"), "--limit"),
         (("pull", "--limit", "0"), "--limit"),
         (("get",), "PO_NUMBER"),

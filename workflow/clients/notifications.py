@@ -60,7 +60,7 @@ def announced_at(raw: bytes) -> datetime | None:
     try:
         told = _get(_unwrap(_load(raw)), "EventTime")
         return datetime.fromisoformat(told).astimezone(UTC) if isinstance(told, str) else None
-    except (Invalid, ValueError):
+    except (Invalid, ValueError, OverflowError):  # the last: its UTC would be in the year 0 or 10000
         return None
 
 

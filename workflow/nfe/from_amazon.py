@@ -80,9 +80,9 @@ def _bought_on(detail: ShipmentDetail, issuer: Issuer) -> date | None:
     """The local day of the purchase, None where Amazon tells no moment."""
     try:
         moment = datetime.fromisoformat(detail.PurchaseDate or "")
-    except ValueError:
+        return moment.astimezone(tables.ufs()[issuer.address.uf].zone).date() if moment.tzinfo else moment.date()
+    except (ValueError, OverflowError):  # the second: the day there would be in the year 0 or 10000
         return None
-    return moment.astimezone(tables.ufs()[issuer.address.uf].zone).date() if moment.tzinfo else moment.date()
 
 
 def _intermediary(detail: ShipmentDetail, issuer: Issuer) -> tuple[Intermediary, tuple[str, ...]]:

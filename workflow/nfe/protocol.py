@@ -67,7 +67,7 @@ def _field(infProt: etree._Element, name: str) -> str | None:
 def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # the second: its UTC would be in the year 0 or 10000
         raise Invalid("bad-protocol", "protNFe has no dhRecbto that is a moment; ask SEFAZ by key") from error
 
 

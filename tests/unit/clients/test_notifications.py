@@ -1,13 +1,14 @@
 """Whatever comes in is a notification of ours or Invalid, in whichever envelope."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow.clients.notifications import CANCELLED, CREATED, DEPTH, MAX_BYTES, TYPE, Notification, parse
+from workflow.clients.notifications import CANCELLED, CREATED, DEPTH, MAX_BYTES, TYPE, Notification, announced_at, parse
 from workflow.errors import Invalid
 
 PAYLOAD = {
@@ -202,6 +203,20 @@ LIKELY = st.recursive(
     ),
     max_leaves=20,
 )
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ("2026-11-22T09:00:00-03:00", datetime(2026, 11, 22, 12, tzinfo=UTC)),
+        ("yesterday", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_when_it_happened_is_amazons_word_where_that_is_a_moment(told: Any, at: datetime | None) -> None:
+    assert announced_at(dump(ENVELOPE | {"EventTime": told})) == at
 
 
 @given(st.binary())

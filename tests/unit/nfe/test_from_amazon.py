@@ -48,6 +48,11 @@ def test_every_amount_of_amazon_has_its_field(build: Build, detail: Detail) -> N
     assert "ShipmentItems[0].PromotionDiscount has a minus sign: it is taken as a discount" in invoice.warnings
 
 
+@pytest.mark.parametrize("told", [None, "", "yesterday", "0001-01-01T00:00:00+14:00"])
+def test_a_purchase_at_no_moment_is_one_of_no_known_day(build: Build, detail: Detail, told: str | None) -> None:
+    assert build(detail | {"PurchaseDate": told}).items == build(detail).items
+
+
 amounts = st.decimals("0.00", "99.99", places=2).map(str)
 lines = st.fixed_dictionaries(
     {
