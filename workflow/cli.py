@@ -61,7 +61,7 @@ ROOMS = {
         *("retry", "cancel", "reissue", "correct", "adopt"),
     ),
     "Documents": ("xml", "danfe", "check", "numbers", "export", "report", "hand-over"),
-    "Watch and keep": ("metrics", "alerts", "user", "keys", "recover", "purge"),
+    "Watch and keep": ("metrics", "alerts", "user", "keys", "backup", "recover", "purge"),
 }
 
 
