@@ -4,10 +4,10 @@ Each step is something that may happen: a notification, a sweep, a worker that m
 its lease while others go on, an operator's order, time. After each step the rows, SEFAZ's book and Amazon's book must
 agree; at the end the faults stop, an operator retries what waits, and every shipment must come to its end.
 
-`make model` searches for minutes. A failure tells its seed and every step; `--model-seed` repeats it.
+`make model` searches for minutes. A failure tells its seed and every step at once; `--model-seed` repeats it, and then
+looks for fewer steps that fail too, which takes minutes.
 """
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -29,10 +29,7 @@ from workflow.settings import Settings
 from workflow.store import connect
 
 #: Of the short search, which is part of `make test`, and of each round of a long one.
-EXAMPLES, ROUND = 30, 30
-STEPS = 40
-#: Without, a failure is told at once, but longer than it must be.
-SHRINKS = os.environ.get("NFE_MODEL_SHRINKS", "1") == "1"
+EXAMPLES, STEPS = 30, 40
 #: Long searches, side by side.
 SEARCHES = 2
 
@@ -40,7 +37,8 @@ SEARCHES = 2
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """As many as run side by side: each draws seeds of its own."""
     if "which" in metafunc.fixturenames:
-        metafunc.parametrize("which", range(SEARCHES if metafunc.config.getoption("model_minutes") else 1))
+        is_long = metafunc.config.getoption("model_minutes") and metafunc.config.getoption("model_seed") is None
+        metafunc.parametrize("which", range(SEARCHES if is_long else 1))
 
 
 @pytest.fixture
@@ -67,7 +65,7 @@ def model(signing_key: SigningKey, renewed_key: SigningKey) -> type[Model]:
     return type("Model", (Model,), {"blank": blank, "vault": vault, "keys": (signing_key, renewed_key)})
 
 
-def search(model: type[Model], *, examples: int, given: int | None) -> None:
+def search(model: type[Model], given: int | None) -> None:
     """Search with a seed, which is told where a promise is broken."""
     chosen = random.SystemRandom().randrange(2**32) if given is None else given
     made = seed(chosen)(type("Model", (model,), {}))
@@ -75,14 +73,14 @@ def search(model: type[Model], *, examples: int, given: int | None) -> None:
         run_state_machine_as_test(
             made,
             settings=settings(
-                max_examples=examples,
+                max_examples=EXAMPLES,
                 stateful_step_count=STEPS,
                 deadline=None,
                 print_blob=True,
                 database=None,
                 derandomize=False,
                 report_multiple_bugs=False,
-                phases=(Phase.generate, Phase.shrink) if SHRINKS else (Phase.generate,),
+                phases=(Phase.generate,) if given is None else (Phase.generate, Phase.shrink),
                 suppress_health_check=list(HealthCheck),
             ),
         )
@@ -97,9 +95,9 @@ def test_no_search_finds_a_lost_shipment_or_a_second_invoice(
 ) -> None:
     minutes, given = request.config.getoption("model_minutes"), request.config.getoption("model_seed")
     if minutes is None or given is not None:
-        search(model, examples=EXAMPLES if minutes is None else ROUND, given=given)
+        search(model, given)
         return
     until = time.monotonic() + 60 * minutes
     while time.monotonic() < until:
-        search(model, examples=ROUND, given=None)
+        search(model, None)
     record_property("searched", f"{Model.counts['examples']} examples, {Model.counts['steps']} steps")
