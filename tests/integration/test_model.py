@@ -29,7 +29,7 @@ from workflow.settings import Settings
 from workflow.store import connect
 
 #: Of the short search, which is part of `make test`, and of each round of a long one.
-EXAMPLES, STEPS = 30, 40
+EXAMPLES, STEPS = 20, 40
 #: Long searches, side by side.
 SEARCHES = 2
 

@@ -82,7 +82,7 @@ WEATHERS = {"outage": (True, "107"), "down": (True, "114"), "leaving": (False, "
 
 
 class Model(RuleBasedStateMachine):
-    """Four shipments of one seller, any number of workers."""
+    """Some shipments of one seller, any number of workers."""
 
     blank: bytes
     vault: Vault
@@ -136,7 +136,8 @@ class Model(RuleBasedStateMachine):
 
     @rule(which=some_shipment, what=scenes, hitch=hitches, faults=faults, trouble=troubles)
     def scene(self, which: int, what: str, hitch: Fault, faults: list[Fault | Aimed], trouble: Any) -> None:
-        """What takes several steps in a row, which a search by itself seldom finds."""
+        """What takes several steps in a row, which a search by itself seldom finds; of a new shipment, while there is one."""
+        which = next((new for new in range(SHIPMENTS) if self._id(new) not in self.announced), which)
         id = self._id(which)
         if what == "storm":
             self._storm(which, faults, trouble)
@@ -145,6 +146,10 @@ class Model(RuleBasedStateMachine):
                 self._come(which, [Aimed("autorizacao", Fault.REFUSED)], None)
                 self._order(id, "retry")
             self._come(which, faults, trouble)
+        elif what == "hitch":
+            self._come(which, [Aimed("autorizacao", hitch)], None)
+            for _ in range(3):
+                self._come(which, faults, trouble)
         elif what == "give up":
             self._come(which, [Aimed("autorizacao", hitch)], None)
             self._order(id, "cancel")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.integration.model.fate import LATEST, Aimed, Fault, Trouble
 
-SHIPMENTS = 6
+SHIPMENTS = 8
 
 some_shipment = st.integers(0, SHIPMENTS - 1)
 #: Most calls go well: a chain that fails at its first one shows little. Of the others, lost answers are the worst.
@@ -34,7 +34,7 @@ hitches = st.sampled_from(
         *(Fault.QUEUED, Fault.QUEUED_LONG, Fault.BLOCKED),
     ]
 )
-scenes = st.sampled_from(["storm", "storm", "give up", "give up", "refuse", "reissue"])
+scenes = st.sampled_from(["hitch", "storm", "give up", "give up", "refuse", "reissue"])
 gaps = st.sampled_from([timedelta(seconds=5), timedelta(minutes=1), timedelta(minutes=4), LATEST])
 #: What a person orders before a worker comes back, mostly nothing.
 orders = st.sampled_from([*[None] * 12, "cancel", "withdraw", "reissue", "correct", "void"])
