@@ -45,7 +45,7 @@ def given_up(trial: Trial) -> int:
     return len({line.shipment_id for line in lines} & set(trial.rows()))
 
 
-@pytest.mark.databases("postgresql", "sqlite")
+@pytest.mark.databases("sqlite", "postgresql")
 def test_workers_that_are_told_to_end_give_up_what_hangs_and_leave_no_lease(trial: Trial) -> None:
     """One is told once and has a second, one twice; of the latter even the process does not answer."""
     plant = trial.plant
