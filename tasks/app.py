@@ -275,6 +275,8 @@ def told(outcome: Outcome) -> str:
 def waiting() -> int:
     """How many messages of the sweeps stand in the broker and have reached no worker."""
     with app.connection_or_acquire() as connection:
+        # Kombu's pool gives a connection that failed out again, closed, and a channel does not open it.
+        connection.connect()
         # A channel of its own: RabbitMQ shuts the one that asked for a queue that nobody has made yet.
         try:
             with connection.channel() as channel:

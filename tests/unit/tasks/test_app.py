@@ -126,6 +126,14 @@ def broker(url: str, queue: str) -> Iterator[None]:
         app.conf.broker_url, app.conf.task_default_queue = before
 
 
+def test_a_question_that_failed_leaves_no_connection_that_fails_for_ever(valkey: str) -> None:
+    with broker(valkey, f"sweep-{uuid4().hex}"):
+        assert tasks_app.waiting() == 0
+        with pytest.raises(OSError, match="full"), app.connection_or_acquire():
+            raise OSError("full")
+        assert tasks_app.waiting() == 0
+
+
 def test_a_swept_doorbell_stands_apart_and_what_it_leads_to_does_not(valkey: str) -> None:
     """Else another seller's next stage would stand behind the thousands that a sweep rings for."""
     app.loader.import_default_modules()
