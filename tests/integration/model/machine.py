@@ -29,6 +29,7 @@ from tests.integration.model.plans import (
     gaps,
     happenings,
     hitches,
+    losses,
     orders,
     scenes,
     some_shipment,
@@ -134,11 +135,13 @@ class Model(RuleBasedStateMachine):
             self._order(self._id(which), first)
         self._come(which, faults, trouble)
 
-    @rule(which=some_shipment, what=scenes, hitch=hitches, faults=faults, trouble=troubles)
-    def scene(self, which: int, what: str, hitch: Fault, faults: list[Fault | Aimed], trouble: Any) -> None:
+    @rule(which=some_shipment, what=scenes, hitch=hitches, loss=losses, faults=faults, trouble=troubles)
+    def scene(
+        self, which: int, what: str, hitch: Fault, loss: Fault, faults: list[Fault | Aimed], trouble: Any
+    ) -> None:
         """What takes several steps in a row, which a search by itself seldom finds; of a new shipment, while there is one."""
         which = next((new for new in range(SHIPMENTS) if self._id(new) not in self.announced), which)
-        id = self._id(which)
+        id, lost = self._id(which), Aimed("submitInvoice", loss)
         if what == "storm":
             self._storm(which, faults, trouble)
         elif what == "refuse":
@@ -148,7 +151,8 @@ class Model(RuleBasedStateMachine):
             self._come(which, faults, trouble)
         elif what == "hitch":
             self._come(which, [Aimed("autorizacao", hitch)], None)
-            for _ in range(3):
+            self._come(which, [lost], None)
+            for _ in range(2):
                 self._come(which, faults, trouble)
         elif what == "give up":
             self._come(which, [Aimed("autorizacao", hitch)], None)
@@ -157,10 +161,13 @@ class Model(RuleBasedStateMachine):
             self._come(which, [], None)
             self._order(id, "void", faults, trouble)
         else:
-            self._come(which, [], None)
+            for _ in range(2):
+                self._come(which, [], None)
             self._order(id, "reissue")
             self._come(which, [], None)
+            self._come(which, [lost], None)
             self._come(which, faults, trouble)
+            self._come(which, [], None)
 
     def _storm(self, which: int, faults: list[Fault | Aimed], trouble: Any) -> None:
         """The UF's SEFAZ is out of order, and the SVC stands in: it is entered, and perhaps left at once."""

@@ -34,7 +34,9 @@ hitches = st.sampled_from(
         *(Fault.QUEUED, Fault.QUEUED_LONG, Fault.BLOCKED),
     ]
 )
-scenes = st.sampled_from(["hitch", "storm", "give up", "give up", "refuse", "reissue"])
+#: What becomes of a submission.
+losses = st.sampled_from([Fault.NONE, Fault.UNHEARD, Fault.LOST])
+scenes = st.sampled_from(["hitch", "hitch", "storm", "give up", "give up", "refuse", "reissue", "reissue"])
 gaps = st.sampled_from([timedelta(seconds=5), timedelta(minutes=1), timedelta(minutes=4), LATEST])
 #: What a person orders before a worker comes back, mostly nothing.
 orders = st.sampled_from([*[None] * 12, "cancel", "withdraw", "reissue", "correct", "void"])
