@@ -75,7 +75,10 @@ def is_from_before(claim: Claim, tools: Tools, seller: SellerTools) -> bool:
         return False
     if claim.since is None or claim.since <= recovery.begun_at:
         return True
-    told = announced_at(tools.store.document(claim.id, DocumentKind.NOTIFICATION) or b"")
+    try:
+        told = announced_at(tools.store.document(claim.id, DocumentKind.NOTIFICATION) or b"")
+    except Invalid:
+        return True  # it was purged
     return told is None or told <= recovery.begun_at
 
 

@@ -122,6 +122,16 @@ class Archive:
         with self._store.reading() as connection:
             return int(connection.execute(statement).scalar_one())
 
+    def ownerless(self, month: Month, which: Which) -> int:
+        """Notes of the month that SEFAZ was found to have after a restore, and that no shipment here has."""
+        number = NUMBER.c
+        statement = select(func.count()).where(
+            number.shipment_id.is_(None), _is_used(), func.substr(number.access_key, 3, 4) == month.aamm,
+            number.environment == which.environment,
+        )  # fmt: skip
+        with self._store.reading() as connection:
+            return int(connection.execute(statement).scalar_one())
+
     def notes(self, month: Month, which: Which) -> Iterator[Filed]:
         """The month's notes, by CNPJ, series and number."""
         for page in self._pages(which.environment, _in(month, which)):

@@ -112,8 +112,12 @@ def _warn(archive: Archive, month: Month, which: Which, missing: int, *, nothing
         _say(f"{undecided} notes of {month} are not decided by SEFAZ yet; repeat it when they are", "yellow")
     if other:
         _say(f"no note of {month} in production; {other} in homologation: --homologation", "yellow")
+    ownerless = archive.ownerless(month, which)
+    if ownerless:
+        _say(f"{ownerless} notes of {month} are SEFAZ's, and no shipment's here: nfe numbers list", "red")
     if missing:
         _say(f"{missing} notes of {month} have no XML here: see `sem XML` in the index, ask SEFAZ for them", "red")
+    if missing or ownerless:
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from workflow import adoption, backup, display, recovery
 from workflow.cli_options import MaybeSeller
-from workflow.errors import Invalid, NfeError
+from workflow.errors import Invalid, NfeError, RetryLater
 from workflow.input_file import content_of
 from workflow.installation import me, ready
 from workflow.purge import REMOVED
@@ -44,7 +44,8 @@ def recover(
                     tools, id, actor=me(), through=through, silence=silence, tell=lambda asked: _tell(asked, tell)
                 )
         except NfeError as error:
-            display.errors.print(f"nfe: {id}: {error}; run it again, it goes on where it was", style="red")
+            again = "; run it again, it goes on where it was" if isinstance(error, RetryLater) else ""
+            display.errors.print(f"nfe: {id}: {error}{again}", style="red")
             failed = True
             continue
         for one in found:

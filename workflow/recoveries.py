@@ -39,7 +39,9 @@ class Recoveries:
         """Note that one is under way, and make the series where it has none; the next number that would be given."""
         now = self._store.now()
         with self._store.writing() as connection:
-            known = select(func.max(NUMBER.c.reserved_at)).where(*_is(NUMBER, where), NUMBER.c.shipment_id.is_not(None))
+            # Of notes that are the database's own: a number that was given since, and lost (539), has no key.
+            own = (NUMBER.c.shipment_id.is_not(None), NUMBER.c.access_key.is_not(None))
+            known = select(func.max(NUMBER.c.reserved_at)).where(*_is(NUMBER, where), *own)
             values = {"begun_at": now, "known_until": connection.execute(known).scalar_one(), "done_at": None}
             new = self._store.insert(RECOVERY).values(**_key(where), **values)
             connection.execute(new.on_conflict_do_update(index_elements=["cnpj", "environment", "series"], set_=values))

@@ -33,6 +33,7 @@ Target = Callable[[bytes], None]
 
 def notification(data: bytes) -> None:
     """Amazon's notification: what is understood has ids that are safe in a path, a URL and a log."""
+    notifications.announced_at(data)
     said = notifications.parse(data)
     for id in (said.seller_id, said.shipment_id, said.order_id, said.notification_id):
         assert id is None or notifications.IDENTIFIER.fullmatch(id)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.desk import Desk, open_desk
 from workflow import adoption, backup, doctor, recovery
+from workflow.archive import Archive, Month, Which
 from workflow.errors import Invalid
 from workflow.models import DocumentKind, NumberStatus
 from workflow.nfe import rebuild
@@ -23,7 +24,7 @@ from workflow.recovery import Recovered
 from workflow.sandbox.shipments import SELLER_ID, notification
 from workflow.states import State
 from workflow.stops import UNKNOWN_NUMBERS
-from workflow.store import shipment_id
+from workflow.store import DOCUMENT, PURGED, shipment_id
 from workflow.void_numbers import void
 
 ACCEPTED, AUTHORIZED, CANCELLED, FETCHED = State.ACCEPTED, State.AUTHORIZED, State.CANCELLED, State.FETCHED
@@ -347,4 +348,33 @@ def test_notes_without_a_shipment_are_the_doctors_to_tell(past: Past) -> None:
     told = [one.message for one in doctor.examine(desk.tools) if "belong to no shipment" in one.message]
     assert len(told) == 1
     desk.tell(id, "Created")
+    assert desk.rest(id) is ACCEPTED
+
+
+def test_the_accountants_month_counts_a_note_without_a_shipment(past: Past) -> None:
+    desk = past.desk
+    past.copy()
+    id = desk.go_to(desk.announce(), ACCEPTED)
+    key = split(key_of(past, id))
+    past.restore()
+    past.recover()
+    month, which = Month(2000 + int(key.AAMM[:2]), int(key.AAMM[2:])), Which(2)
+    archive = Archive(desk.tools.store)
+    before = archive.ownerless(month, which)
+    desk.tell(id, "Created")
+    desk.go_to(id, AUTHORIZED)
+    assert archive.ownerless(month, which) == before - 1
+
+
+def test_a_sale_whose_notification_was_purged_is_one_of_before(past: Past) -> None:
+    desk = past.desk
+    past.copy()
+    past.restore()
+    past.recover()
+    desk.clock.pass_(hours=30)
+    id = announced_now(desk)
+    desk.go_to(id, AUTHORIZED)
+    with desk.tools.store.writing() as connection:
+        connection.execute(DOCUMENT.delete().where(DOCUMENT.c.shipment_id == id, DOCUMENT.c.kind == "notification"))
+    desk.tools.store.note(id, stage="purge", outcome=PURGED, reason="notification")
     assert desk.rest(id) is ACCEPTED
