@@ -38,6 +38,7 @@ class Fault(StrEnum):
     QUEUED = "queued"  # SEFAZ: 103, decided some minutes later
     QUEUED_LONG = "queued-long"  # or much later
     QUEUED_UNHEARD = "queued-unheard"
+    LAGS = "lags"  # SEFAZ: it does not know yet the key of a note that it has just authorised
     BARE = "bare"  # SEFAZ: authorised, without a protocol
     UNREGISTERED = "unregistered"  # SEFAZ: 203, the seller's own matter
     SELLER = "seller"  # nothing of this seller can be done

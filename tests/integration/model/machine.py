@@ -29,6 +29,7 @@ from tests.integration.model.plans import (
     gaps,
     happenings,
     hitches,
+    lags,
     losses,
     orders,
     scenes,
@@ -135,9 +136,9 @@ class Model(RuleBasedStateMachine):
             self._order(self._id(which), first)
         self._come(which, faults, trouble)
 
-    @rule(which=some_shipment, what=scenes, hitch=hitches, loss=losses, faults=faults, trouble=troubles)
+    @rule(which=some_shipment, what=scenes, hitch=hitches, loss=losses, lag=lags, faults=faults, trouble=troubles)
     def scene(
-        self, which: int, what: str, hitch: Fault, loss: Fault, faults: list[Fault | Aimed], trouble: Any
+        self, which: int, what: str, hitch: Fault, loss: Fault, lag: Fault, faults: list[Fault | Aimed], trouble: Any
     ) -> None:
         """What takes several steps in a row, which a search by itself seldom finds; of a new shipment, while there is one."""
         which = next((new for new in range(SHIPMENTS) if self._id(new) not in self.announced), which)
@@ -151,7 +152,7 @@ class Model(RuleBasedStateMachine):
             self._come(which, faults, trouble)
         elif what == "hitch":
             self._come(which, [Aimed("autorizacao", hitch)], None)
-            self._come(which, [lost], None)
+            self._come(which, [Aimed("consulta", lag), lost], None)
             for _ in range(2):
                 self._come(which, faults, trouble)
         elif what == "give up":

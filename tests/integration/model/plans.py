@@ -18,7 +18,7 @@ AIMED = {
         *(Fault.REFUSED, Fault.BUSY, Fault.BLOCKED, Fault.LOST, Fault.LATE, Fault.UNHEARD, Fault.UNHEARD),
     ],
     "retautorizacao": [Fault.AWAY, Fault.BUSY, Fault.BLOCKED],
-    "consulta": [Fault.AWAY, Fault.BUSY, Fault.BLOCKED],
+    "consulta": [Fault.LAGS, Fault.LAGS, Fault.AWAY, Fault.BUSY, Fault.BLOCKED],
     "evento": [Fault.LATE, Fault.UNHEARD, Fault.UNHEARD, Fault.REFUSED, Fault.BLOCKED, Fault.BUSY],
     "inutilizacao": [*(Fault.LATE, Fault.UNHEARD, Fault.REFUSED, Fault.UNREGISTERED, Fault.BLOCKED, Fault.BUG_AFTER)],
     "status": [Fault.AWAY, Fault.ODD],
@@ -34,6 +34,8 @@ hitches = st.sampled_from(
         *(Fault.QUEUED, Fault.QUEUED_LONG, Fault.BLOCKED),
     ]
 )
+#: How SEFAZ is asked for a note that may be there.
+lags = st.sampled_from([Fault.NONE, Fault.LAGS])
 #: What becomes of a submission.
 losses = st.sampled_from([Fault.NONE, Fault.UNHEARD, Fault.LOST])
 scenes = st.sampled_from(["hitch", "hitch", "storm", "give up", "give up", "refuse", "reissue", "reissue"])

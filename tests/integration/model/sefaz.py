@@ -343,7 +343,8 @@ class Sefaz:
         if common is not None:
             return Consultation(common, stat_text(common), None, None, None, ())
         note = self.notes.get(chNFe)
-        if note is None or place_of(chNFe) != tpEmis:
+        lags = fault is Fault.LAGS and note is not None and now - note.at < LATEST
+        if note is None or lags or place_of(chNFe) != tpEmis:
             return Consultation("217", stat_text("217"), None, None, None, ())
         cStat = "101" if note.cancelled else "100"
         letters = tuple(proof for _, proof in note.letters.values())
