@@ -30,8 +30,8 @@ faults = st.lists(st.sampled_from([*[Fault.NONE] * 2 * len(Fault), *LOST, *Fault
 #: What keeps a note from being authorised at once.
 hitches = st.sampled_from(
     [
-        *(Fault.AWAY, Fault.BUSY, Fault.LOST, Fault.LATE, Fault.REFUSED),
-        *(Fault.QUEUED, Fault.QUEUED_LONG, Fault.BLOCKED),
+        *(Fault.AWAY, Fault.BUSY, Fault.LOST, Fault.LATE, Fault.UNHEARD, Fault.UNHEARD, Fault.UNHEARD, Fault.REFUSED),
+        *(Fault.QUEUED, Fault.QUEUED_LONG, Fault.QUEUED_UNHEARD, Fault.BLOCKED),
     ]
 )
 #: How SEFAZ is asked for a note that may be there.
