@@ -120,6 +120,17 @@ def test_a_send_that_failed_after_a_lost_one_does_not_make_the_lost_one_forgotte
     assert house.row.sent_at is not None
 
 
+def test_a_note_that_may_be_on_its_way_is_not_made_anew_for_the_svc(house: House) -> None:
+    house.world.sefaz.svc = "107"
+    house.go_to(State.GENERATED)
+    house.go(Fault.LOST)
+    for _ in range(8):
+        house.go(Fault.NONE, Fault.BUSY)  # SEFAZ knows no such key, and takes no note
+    assert house.row.state == State.GENERATED
+    house.go_to(State.ACCEPTED)
+    assert len(set(house.world.sefaz.received)) == 1
+
+
 def test_a_note_on_its_way_is_not_called_cancelled_before_it_can_have_come(house: House) -> None:
     house.go_to(State.GENERATED)
     house.go(Fault.LATE)
