@@ -48,6 +48,8 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _DIVIDED = re.compile(r"\d(?:[\W_]{0,3}\d)*")
 _TOKENS = re.compile(r"\w+(?:[@.+-]+\w+)*")
 _STARRED = re.compile(r"\*\*\*(?:[\s*]+\*\*\*)+")
+#: A reference to no character, which may have more digits than Python makes a number of.
+_NOWHERE = re.compile(r"&#\d{8,};?")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 #: A shorter word or number may be any.
 _SHORTEST = 3
@@ -74,7 +76,7 @@ def _decoded(text: str) -> str:
     >>> _decoded("Jos%C3%A9 &#233; Jos\\u00e9 &amp; 100 %")
     'José é José & 100 %'
     """
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), html.unescape(unquote(text)))
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), html.unescape(_NOWHERE.sub("\ufffd", unquote(text))))
 
 
 def one_line(text: str) -> str:

@@ -41,4 +41,5 @@ FOUND: dict[str, tuple[bytes, ...]] = {
         b"{{ 1e999999 }}",
         b"{{ '%s' % SellerId.__class__ }}",
     ),
+    "quoted": (b"&#" + b"9" * 5000 + b";",),
 }
