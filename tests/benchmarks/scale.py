@@ -29,17 +29,17 @@ UFS = 27
 #: Questions for a verdict, of each shipment.
 POLLS = 1.3
 
-#: `make bench ARGS=counts`, 2026-11-25, PostgreSQL, two virtual AMD EPYC cores under heavy load of other programs: CPU
-#: seconds of a shipment in the worker, and in database, Redis and beat. Each stage has a fifth of the worker's.
-WORKER_CPU, BESIDE_CPU = 0.063, 0.0165
+#: `make bench ARGS=counts`, 2026-11-25, PostgreSQL, two virtual AMD EPYC cores: CPU seconds of a shipment in the worker,
+#: and in database, Redis and beat. Each stage has a fifth of the worker's.
+WORKER_CPU, BESIDE_CPU = 0.0526, 0.0124
 STAGE_CPU = WORKER_CPU / 5
 #: Each stage with whose answer it waits for: Amazon's (True), nobody's (False), SEFAZ's (None).
 STAGES = (("fetch", True), ("generate", False), ("authorize", None), ("submit", True))
 #: How busy cores may be.
 BUSY = 0.6
 #: `make bench ARGS=counts`, 2026-11-25: transactions and Redis commands of a shipment; rows and bytes that stay.
-COMMITS, COMMANDS = 22.9, 98.6
-ROWS, KIB = 13, 18.5
+COMMITS, COMMANDS = 17.7, 102.7
+ROWS, KIB = 13, 19.4
 #: A day's shipments as often a year.
 DAYS = 365
 
