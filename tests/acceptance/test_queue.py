@@ -36,7 +36,7 @@ def test_what_is_in_the_queue_is_accepted_although_the_consumer_is_killed(
     sent = [json.dumps(notification).encode() for example in examples for notification in example.notifications]
     with installation.up() as process:
         queues.send(*sent[: len(sent) // 2])
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not (installation.rows() and consumers(installation)):
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -75,7 +75,7 @@ def nfe_up(settings: Settings, said: Path) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen([*NFE, "up"], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         needed = parts.needed(settings)
-        assert within(30, lambda: all(parts.is_healthy(part, settings) for part in needed)), said.read_text()
+        assert within(90, lambda: all(parts.is_healthy(part, settings) for part in needed)), said.read_text()
         yield process
     finally:
         process.kill()
@@ -98,18 +98,18 @@ def swept(settings: Settings) -> int:
 @in_proc
 def test_up_sweeps_restarts_a_killed_worker_and_leaves_nobody_behind(settings: Settings, tmp_path: Path) -> None:
     with nfe_up(settings, tmp_path / "said") as process:
-        assert within(5, lambda: swept(settings) > 1)
+        assert within(30, lambda: swept(settings) > 1)
         assert flower(settings, "api/tasks") == {}, "the sweep is not shown"
 
-        second = subprocess.run([*NFE, "up"], capture_output=True, text=True, timeout=10, check=False)
+        second = subprocess.run([*NFE, "up"], capture_output=True, text=True, timeout=30, check=False)
         assert second.returncode == 1
         assert [line[:20] for line in second.stderr.splitlines()] == ["nfe: already-running"]
 
         master = min(running(settings, "tasks.app worker"))
         os.kill(master, signal.SIGKILL)
-        assert within(10, lambda: master not in running(settings) and running(settings, "tasks.app worker"))
-        before = swept(settings) if within(10, lambda: swept(settings)) else 0
-        assert within(5, lambda: swept(settings) > before), "the new worker works"
+        assert within(30, lambda: master not in running(settings) and running(settings, "tasks.app worker"))
+        before = swept(settings) if within(30, lambda: swept(settings)) else 0
+        assert within(30, lambda: swept(settings) > before), "the new worker works"
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0, (tmp_path / "said").read_text()
@@ -155,7 +155,7 @@ def test_the_second_signal_is_handed_on_to_the_parts_and_the_third_kills_them(
     settings.data_dir.mkdir()
     with Supervisor(remote, chosen=(Part.BEAT,), say=say) as running:
         pid = running.pid(Part.BEAT)
-        assert within(10, lambda: heard.exists() and heard.read_text() == "0")
+        assert within(30, lambda: heard.exists() and heard.read_text() == "0")
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
         begun = time.monotonic()
         running.run()
