@@ -51,7 +51,8 @@ def correct(tools: Tools, id: str, text: str, *, actor: str) -> Letter:
     if known and known[-1].xCorrecao == event.correction_text(text):
         return known[-1]
     seller = tools.seller(row.seller_id, Side.SEFAZ)
-    for nSeqEvento in range(len(known) + 1, event.MOST_CORRECTIONS + 2):  # one too many is refused with a reason
+    last = known[-1].nSeqEvento if known else 0
+    for nSeqEvento in range(last + 1, event.MOST_CORRECTIONS + 2):  # one too many is refused with a reason
         letter = _register(tools, seller, id, protocol, nSeqEvento, text)
         _keep(tools, id, letter, actor)
         if letter.xCorrecao == event.correction_text(text):
@@ -94,7 +95,10 @@ def _at_sefaz(seller: SellerTools, id: str, chNFe: str) -> Iterator[Letter]:
 
 
 def _stored(tools: Tools, id: str, chNFe: str) -> list[Letter]:
-    """The letters of that NF-e, in order; a reissued shipment has those of its earlier ones too."""
+    """The letters of that NF-e, in order; a reissued shipment has those of its earlier ones too.
+
+    Two orders at once may have kept one twice.
+    """
     kept = tools.store.versions(id, DocumentKind.CORRECTION)
     return sorted(_letter(one) for one in kept if f"<chNFe>{chNFe}<".encode() in one)
 

@@ -13,6 +13,7 @@ from workflow.nfe.event import render_correction
 from workflow.nfe.signature import sign
 from workflow.sandbox.shipments import SELLER_CNPJ, SELLER_ID
 from workflow.states import State
+from workflow.store import Left
 
 EVENT = "NFeRecepcaoEvento4"
 FIRST, SECOND = "O complemento correto é apto 32, bloco B", "Complemento: apto 32, bloco B; transportadora: própria"
@@ -59,6 +60,14 @@ def test_a_later_letter_takes_the_next_place_and_the_same_again_none(desk: Desk,
     assert ordered(desk, id, SECOND) == second
     assert sorted(at_sefaz(desk, id)) == ["1", "2"]
     assert kept(desk, id) == [second.document, first.document]
+
+
+def test_a_letter_that_two_orders_at_once_have_kept_takes_one_place(desk: Desk, id: str) -> None:
+    first = ordered(desk, id)
+    again = Left(DocumentKind.CORRECTION, first.document)
+    desk.tools.store.note(id, stage="correct", outcome="done", reason="the other's", documents=(again,))
+    assert ordered(desk, id, SECOND).nSeqEvento == 2
+    assert sorted(at_sefaz(desk, id)) == ["1", "2"]
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after_processing", "status_after_processing"])
