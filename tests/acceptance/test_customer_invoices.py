@@ -148,6 +148,7 @@ def test_a_pull_killed_in_the_middle_goes_on_and_loses_nothing(vendor: Vendor) -
     assert vendor.run("get", "PO29")[0] == pdf(29)
 
 
+@pytest.mark.parametrize("vendor", ["sqlite"], indirect=True)  # the database has no part in this
 def test_bad_base64_is_told_and_the_others_are_kept(vendor: Vendor) -> None:
     vendor.holds(1, timedelta(hours=1))
     vendor.holds(2, timedelta(hours=2), "base 64 content goes here")
@@ -164,6 +165,7 @@ def test_bad_base64_is_told_and_the_others_are_kept(vendor: Vendor) -> None:
     assert vendor.run("get", "PO2")[0] == pdf(2)
 
 
+@pytest.mark.parametrize("vendor", ["sqlite"], indirect=True)  # the database has no part in this
 def test_the_schedule_pulls_what_is_new(vendor: Vendor) -> None:
     vendor.holds(1, timedelta(days=20))
     vendor.environment |= {

@@ -17,6 +17,8 @@ DETAILS = "getShipmentDetails"
 OTHER = "A9ANOTHERSELLER"
 #: Quicker than Amazon's, so that a test sees many permits.
 RATE, BURST = 3.0, 15
+#: Shipments of the seller whose burden it is: more than the workers look at before the other's one is accepted.
+DUE = 1500
 
 
 def within(seconds: float, answer: Callable[[], bool]) -> bool:
@@ -118,11 +120,11 @@ def test_one_sellers_thousands_are_no_other_sellers_wait(
     """Whether its own plan holds them up or the seller is stopped, another's single shipment overtakes them."""
     add_other_seller(installation, tmp_path)
     installation.environment |= {"NFE_AMAZON_RATE": "1", "NFE_AMAZON_BURST": "1", "NFE_LOG_LEVEL": "WARNING"}
-    installation.announce(*good(3000))
+    installation.announce(*good(DUE))
     if stopped:
         installation.tools().catalog.stop_seller(SELLER_ID, "lwa-invalid-grant", "revoked")
     with installation.up():
-        assert within(60, lambda: untouched(installation) < 3000), "nothing runs"
+        assert within(60, lambda: untouched(installation) < DUE), "nothing runs"
         (single,) = demo_shipments(1, OTHER, seed=99, only_good=True)
         installation.announce(single)
         store = installation.tools().store
