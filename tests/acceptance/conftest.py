@@ -41,7 +41,7 @@ class Installation:
     def run(self, *arguments: str, stdin: bytes | None = None, status: int = 0) -> str:
         """Run one `nfe` command to its end; its standard output."""
         done = subprocess.run(
-            [*NFE, *arguments], env=self.environment, cwd=ROOT, input=stdin, capture_output=True, timeout=120
+            [*NFE, *arguments], env=self.environment, cwd=ROOT, input=stdin, capture_output=True, timeout=60
         )
         assert done.returncode == status, done.stderr.decode()
         return done.stdout.decode()
@@ -104,7 +104,7 @@ class Installation:
         """Every shipment with what happened last."""
         return [dict(row._mapping) for row in self.tools().store.shipments(limit=1000)]
 
-    def rest(self, timeout: float = 90) -> dict[str, str]:
+    def rest(self, timeout: float = 60) -> dict[str, str]:
         """Wait until nothing is due by itself; states by Amazon's shipment id."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

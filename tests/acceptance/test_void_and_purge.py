@@ -12,7 +12,6 @@ from workflow.sandbox.shipments import SELLER_ID, demo_shipments
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("installation", ["postgresql"], indirect=True)  # number book and purge have tests on both
 def test_a_cancelled_number_is_voided_once_although_the_answer_is_lost_and_what_has_served_is_purged(
     installation: Installation,
 ) -> None:

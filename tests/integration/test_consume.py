@@ -316,7 +316,7 @@ def test_killed_before_it_deletes_it_loses_and_doubles_nothing(
     committed = len(store.shipments())
     assert committed
     assert sum(queues.left()) == 10, "nothing was deleted"
-    assert within(30, lambda: queues.left() == (10, 0)), "their time is over"
+    assert within(5, lambda: queues.left() == (10, 0)), "their time is over"
     reader = Reader(store, settings)
     reader.drain(queues)
     assert queues.left() == (0, 0)
@@ -345,11 +345,11 @@ def test_while_the_database_is_away_the_batch_is_kept_hidden_and_then_taken(
         let_in(False)
         queues.send(*(notification(f"FBA{number}") for number in range(3)))
         with reader.running():
-            assert within(30, lambda: queues.left() == (0, 3))
+            assert within(5, lambda: queues.left() == (0, 3))
             time.sleep(2.5)  # longer than a message stays hidden by itself
             assert queues.left() == (0, 3)
             let_in(True)
-            assert within(30, lambda: queues.left() == (0, 0))
+            assert within(10, lambda: queues.left() == (0, 0))
         rows = store.shipments()
         assert [row.state for row in rows] == [State.RECEIVED] * 3
         assert len(reader.rung) == 3
@@ -456,10 +456,10 @@ def test_the_command_takes_messages_lives_and_ends_within_seconds(
     queues: Queues, environment: Store, settings: Settings
 ) -> None:
     with started("consume") as process:
-        assert within(90, lambda: parts.is_healthy(Part.CONSUMER, settings))
+        assert within(20, lambda: parts.is_healthy(Part.CONSUMER, settings))
         queues.send(notification())
-        assert within(30, environment.shipments)
-        assert within(30, lambda: queues.left() == (0, 0))
+        assert within(10, environment.shipments)
+        assert within(10, lambda: queues.left() == (0, 0))
         asked = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
